@@ -1,0 +1,175 @@
+"""Settings, and where they come from: argument > environment > the user's config file.
+
+Nothing is read from the current folder unless it is named: the config file of a cloned repository
+would otherwise receive the key of the environment at an address of its choice.
+"""
+
+from __future__ import annotations
+
+import os
+
+from skk.errors import ConfigurationError, InvalidKeyError, fingerprint
+from skk.texts import mark
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = [
+    "DEFAULT_BASE_URL",
+    "DEFAULT_IMAGE_MODEL",
+    "DEFAULT_MODEL",
+    "Secret",
+    "Settings",
+    "read_config_file",
+    "read_key_file",
+    "user_config_path",
+]
+
+DEFAULT_MODEL = "gpt-6-luna"
+DEFAULT_IMAGE_MODEL = "gpt-image-2.5-flare"
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+
+
+class Secret:
+    """An api key that does not show itself.
+
+    ``str``, ``repr`` and ``format`` give its fingerprint; `reveal` gives the key.
+
+    Raises:
+        InvalidKeyError: the key has blanks or characters that no header takes.
+
+    >>> Secret("sk-test")
+    Secret('0fb73563')
+    """
+
+    __slots__ = ("_key", "fingerprint")
+
+    def __init__(self, key: str) -> None:
+        if not isinstance(key, str):
+            raise TypeError(f"an api key is a str, not {type(key).__name__}")
+        self.fingerprint = fingerprint(key)
+        if not key or not key.isascii() or not key.isprintable() or " " in key:
+            raise InvalidKeyError(fingerprint=self.fingerprint)
+        self._key = key
+
+    def reveal(self) -> str:
+        """Give the key itself."""
+        return self._key
+
+    def __repr__(self) -> str:
+        return f"Secret({self.fingerprint!r})"
+
+    def __str__(self) -> str:
+        return self.fingerprint
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("an api key does not pickle: pass the key itself where it is needed")
+
+
+class Settings:
+    """What one config file says. Every field is None where the file says nothing.
+
+    Attributes:
+        api_key: the key, as a `Secret`.
+        model: the name of the chat model.
+        base_url: the address of the service.
+        proxy: the proxy's address, for every request.
+        path: the file.
+    """
+
+    __slots__ = ("api_key", "base_url", "model", "path", "proxy")
+
+    def __init__(
+        self,
+        path: str,
+        api_key: Secret | None = None,
+        model: str | None = None,
+        base_url: str | None = None,
+        proxy: str | None = None,
+    ) -> None:
+        self.path = path
+        self.api_key = api_key
+        self.model = model
+        self.base_url = base_url
+        self.proxy = proxy
+
+
+def user_config_path() -> str:
+    r"""Tell where the user's config file is, or would be.
+
+    ``$SKK_CONFIG`` names it; else it is ``config.ini`` in ``~/.config/skk`` (``$XDG_CONFIG_HOME``),
+    on a Mac in ``~/Library/Application Support/skk``, on Windows in ``%APPDATA%\\skk``.
+    """
+    import sys
+
+    if named := os.environ.get("SKK_CONFIG"):
+        return named
+    if sys.platform == "win32":
+        folder = os.environ.get("APPDATA") or os.path.expanduser("~\\AppData\\Roaming")
+    elif sys.platform == "darwin":
+        folder = os.path.expanduser("~/Library/Application Support")
+    else:
+        folder = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return os.path.join(folder, "skk", "config.ini")
+
+
+def user_settings() -> Settings:
+    """Give what the user's config file says; nothing at all if there is none."""
+    path = user_config_path()
+    return read_config_file(path) if os.path.exists(path) else Settings(path)
+
+
+def read_config_file(path: str | os.PathLike[str]) -> Settings:
+    """Read a config file with the section ``[OpenAI]``: ``API_SECRET_KEY, MODEL, BASE_URL, PROXY``, each optional.
+
+    Raises:
+        OSError: the file cannot be read.
+        ConfigurationError: it is no such file. The message does not show its content.
+    """
+    import configparser  # 8 ms
+
+    path = os.fspath(path)
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            parser.read_file(file)
+    except (configparser.Error, UnicodeDecodeError):  # their texts show lines of the file, and so the key
+        raise ConfigurationError(mark("{path} is no config file: it starts with [OpenAI]"), path=path) from None
+    if not parser.has_section("OpenAI"):
+        raise ConfigurationError(mark("{path} has no section [OpenAI]: add it"), path=path)
+    section = parser["OpenAI"]
+    key = section.get("API_SECRET_KEY", "").strip()
+    return Settings(
+        path,
+        api_key=Secret(key) if key else None,
+        model=section.get("MODEL", "").strip() or None,
+        base_url=section.get("BASE_URL", "").strip() or None,
+        proxy=section.get("PROXY", "").strip() or None,
+    )
+
+
+def read_key_file(path: str | os.PathLike[str]) -> str:
+    """Read the api key out of a JSON file ``{"api": "..."}``.
+
+    Raises:
+        OSError: the file cannot be read.
+        ConfigurationError: it is no such file. The message does not show its content.
+    """
+    import json
+
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            key = json.load(file)["api"]
+        if not isinstance(key, str):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, RecursionError):
+        sentence = mark('{path} is no key file: it holds {{"api": "your key"}} and nothing else')
+        raise ConfigurationError(sentence, path=os.fspath(path)) from None
+    return Secret(key.strip()).reveal()

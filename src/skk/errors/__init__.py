@@ -1,0 +1,256 @@
+"""Every named failure. Catch `SkkError` for all of them.
+
+::
+
+    SkkError
+    ├─ ConfigurationError (ValueError)        a setting is wrong or missing
+    │   ├─ EmptyPoolError                     a key pool without keys
+    │   ├─ InvalidKeyError                    an api key that cannot be one
+    │   └─ MissingKeyError (openai.OpenAIError)          no api key anywhere
+    ├─ HistoryError
+    │   ├─ HistoryIndexError (IndexError)     no message stands at that index
+    │   └─ InvalidMessageError (ValueError)   the API would not take this message
+    ├─ ArchiveFormatError (ValueError)        a file that holds no conversation
+    ├─ GroupAnswerError (ValueError)          a group's answer that is no list of lines
+    └─ ChatRequestError                       .partial .attempts .request_id .key_fingerprint
+        ├─ APIConnectionError   ¹             the service cannot be reached
+        │   ├─ APITimeoutError  ¹             it does not answer in time
+        │   └─ StreamInterruptedError         an answer broke off in the middle
+        │       ├─ StreamTruncatedError       it ended without a finish_reason or [DONE]
+        │       └─ StreamStalledError         it went silent (also APITimeoutError)
+        ├─ RequestDeadlineError               `deadline=` is over (also APITimeoutError, TimeoutError)
+        ├─ InvalidResponseError (openai.APIError)        an answer that is none
+        ├─ ContentPolicyViolationError (openai.APIError) filtered, without a text
+        ├─ APIStatusError       ¹             any other status
+        │   ├─ BadRequestError ¹  AuthenticationError ¹  PermissionDeniedError ¹  NotFoundError ¹
+        │   │  ConflictError ¹  UnprocessableEntityError ¹  RateLimitError ¹  InternalServerError ¹
+        │   ├─ ContextWindowExceededError (BadRequestError)
+        │   └─ ModelRetiredError (NotFoundError)         .date .successor
+        └─ AllKeysFailedError (openai.APIError)          .errors .retry_after
+            ├─ AllKeysRateLimitedError (RateLimitError)
+            └─ AllKeysRejectedError (AuthenticationError)
+
+¹ also the class of the same name in `openai`, so that ``except openai.RateLimitError`` catches it.
+Classes that are also the SDK's are made when first used: importing the SDK costs most of a second.
+
+``str(error)`` is in the person's language, ``error.english`` goes into logs. ``error.kind`` is a
+stable word of ours, ``error.code`` the service's. All of them pickle and copy. No key is in any.
+"""
+
+from __future__ import annotations
+
+from skk.texts import mark, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .service import (
+        AllKeysFailedError,
+        AllKeysRateLimitedError,
+        AllKeysRejectedError,
+        APIConnectionError,
+        APIStatusError,
+        APITimeoutError,
+        AuthenticationError,
+        BadRequestError,
+        ConflictError,
+        ContentPolicyViolationError,
+        ContextWindowExceededError,
+        InternalServerError,
+        InvalidResponseError,
+        MissingKeyError,
+        ModelRetiredError,
+        NotFoundError,
+        PermissionDeniedError,
+        RateLimitError,
+        RequestDeadlineError,
+        StreamInterruptedError,
+        StreamStalledError,
+        StreamTruncatedError,
+        UnprocessableEntityError,
+    )
+
+__all__ = [
+    "APIConnectionError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AllKeysFailedError",
+    "AllKeysRateLimitedError",
+    "AllKeysRejectedError",
+    "ArchiveFormatError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ChatRequestError",
+    "ConfigurationError",
+    "ConflictError",
+    "ContentPolicyViolationError",
+    "ContextWindowExceededError",
+    "EmptyPoolError",
+    "GroupAnswerError",
+    "HistoryError",
+    "HistoryIndexError",
+    "InternalServerError",
+    "InvalidKeyError",
+    "InvalidMessageError",
+    "InvalidResponseError",
+    "MissingKeyError",
+    "ModelRetiredError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "RequestDeadlineError",
+    "SkkError",
+    "StreamInterruptedError",
+    "StreamStalledError",
+    "StreamTruncatedError",
+    "UnprocessableEntityError",
+    "fingerprint",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import service  # 300 ms: this imports the SDK
+
+    return getattr(service, name)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def fingerprint(key: str) -> str:
+    """Name a key without telling it: the first 8 hex digits of its SHA-256.
+
+    >>> fingerprint("sk-test")
+    '0fb73563'
+    """
+    import hashlib
+
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+class SkkError(Exception):
+    """Any named failure of ours.
+
+    Rooms raise with facts; the class holds the sentence. A class that serves several situations is
+    given the sentence of the situation, marked for translation, as its one positional argument.
+
+    Attributes:
+        kind: a stable word for programs, such as ``"missing_key"``.
+        facts: what the sentence speaks of.
+    """
+
+    kind = "error"
+    sentence = mark("something went wrong")
+
+    def __init__(self, sentence: str | None = None, /, **facts: object) -> None:
+        super().__init__()
+        if sentence is not None:
+            self.sentence = sentence
+        self.facts = facts
+
+    def __str__(self) -> str:
+        return say(self.sentence, **self.facts)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.english!r})"
+
+    @property
+    def english(self) -> str:
+        """The sentence for logs."""
+        return self.sentence.format_map(self.facts) if self.facts else self.sentence
+
+
+class ConfigurationError(SkkError, ValueError):
+    """A setting is wrong or missing."""
+
+    kind = "configuration"
+
+
+class EmptyPoolError(ConfigurationError):
+    """A key pool was made without a key."""
+
+    kind = "empty_pool"
+    sentence = mark("the key pool is empty: pass at least one api key")
+
+
+class InvalidKeyError(ConfigurationError):
+    """An api key cannot be one: it holds blanks or characters that no header takes."""
+
+    kind = "invalid_key"
+    sentence = mark(
+        "api key {fingerprint} cannot be one: it has blanks or non-ASCII characters, like a placeholder; "
+        "pass the key that the service gave you"
+    )
+
+
+class HistoryError(SkkError):
+    """The history was asked for something that it cannot do."""
+
+    kind = "history"
+
+
+class HistoryIndexError(HistoryError, IndexError):
+    """No message stands at that index; nothing was changed."""
+
+    kind = "history_index"
+    sentence = mark("there is no message {index}: the history holds {count}; nothing was changed")
+
+
+class InvalidMessageError(HistoryError, ValueError):
+    """The API would refuse this message; nothing was added."""
+
+    kind = "invalid_message"
+    sentence = mark("message {position}: {reason}; nothing was added")
+
+
+class ArchiveFormatError(SkkError, ValueError):
+    """A file holds no conversation; nothing was loaded.
+
+    Attributes:
+        path: the file.
+        position: where in it the trouble is.
+        reason: what the trouble is.
+    """
+
+    kind = "archive_format"
+    sentence = mark("{path} holds no conversation ({position}: {reason}); nothing was loaded")
+
+    def __init__(self, sentence: str | None = None, /, **facts: object) -> None:
+        super().__init__(sentence, **facts)
+        self.path = facts.get("path")
+        self.position = facts.get("position")
+        self.reason = facts.get("reason")
+
+
+class GroupAnswerError(SkkError, ValueError):
+    """A group's answer is no list of lines.
+
+    Attributes:
+        text: the answer as it came.
+    """
+
+    kind = "group_answer"
+    sentence = mark("the answer is no JSON list of speaker, audiences and remark ({reason}); read it as text")
+
+    def __init__(self, sentence: str | None = None, /, *, text: str = "", **facts: object) -> None:
+        super().__init__(sentence, **facts)
+        self.text = text
+
+
+class ChatRequestError(SkkError):
+    """A request failed; the history is as it was.
+
+    Attributes:
+        partial: the text that had come before the failure, ``""`` if none.
+        attempts: how often the request was sent from here (the SDK's own retries count as one).
+        request_id: the service's name for the request, where it gave one.
+        key_fingerprint: names the api key that was used.
+    """
+
+    kind = "request"
+    partial = ""
+    attempts = 0
+    request_id: str | None = None
+    key_fingerprint: str | None = None

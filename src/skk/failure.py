@@ -1,0 +1,71 @@
+"""What went wrong, as a value: the one word that keys, turns and the wire share.
+
+The wire makes a `Failure` out of whatever was raised, the key pool learns from it, the turn judges
+it. Nothing here knows the SDK.
+"""
+
+from __future__ import annotations
+
+import enum
+
+__all__ = ["Failure", "Kind"]
+
+
+class Kind(enum.Enum):
+    """Whose trouble it is. The first three are the key's: another key may do better."""
+
+    RATE_LIMITED = "rate_limited"  # 429: too much at once
+    OUT_OF_QUOTA = "out_of_quota"  # 429 insufficient_quota, 402: nothing left to spend
+    REJECTED = "rejected"  # 401, 403: this key may not
+    UNREACHABLE = "unreachable"  # no connection, or it broke
+    TIMED_OUT = "timed_out"  # nothing came in time
+    UNAVAILABLE = "unavailable"  # 408, 409, 5xx: the service is in trouble
+    REFUSED = "refused"  # any other 4xx: the request itself
+    BROKEN = "broken"  # an answer that is none: a page, a cut stream, nonsense
+    FOREIGN = "foreign"  # nothing to do with the service: a caller's callback, a bad argument
+
+
+OF_THE_KEY = frozenset({Kind.RATE_LIMITED, Kind.OUT_OF_QUOTA, Kind.REJECTED})
+PASSING = frozenset({Kind.UNREACHABLE, Kind.TIMED_OUT, Kind.UNAVAILABLE})
+
+
+class Failure:
+    """One failed attempt: its kind, the error that the caller would see, and what the service said of it.
+
+    Args:
+        kind: whose trouble it is.
+        error: what the caller sees if nobody can do better.
+        status: the HTTP status, where one came.
+        retry_after: seconds the service asks to wait, where it asks.
+        hopeless: the service says that trying again is useless (`x-should-retry: false`).
+    """
+
+    __slots__ = ("error", "hopeless", "kind", "retry_after", "status")
+
+    def __init__(
+        self,
+        kind: Kind,
+        error: Exception,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        hopeless: bool = False,
+    ) -> None:
+        self.kind = kind
+        self.error = error
+        self.status = status
+        self.retry_after = retry_after
+        self.hopeless = hopeless
+
+    @property
+    def of_the_key(self) -> bool:
+        """Whether another key may do better at once."""
+        return self.kind in OF_THE_KEY
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may do better a little later."""
+        return self.kind in PASSING and not self.hopeless
+
+    def __repr__(self) -> str:
+        return f"Failure({self.kind.name}, status={self.status}, retry_after={self.retry_after})"

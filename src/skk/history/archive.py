@@ -1,0 +1,106 @@
+"""The file form of a history: a JSON list in UTF-8, a message a line, readable by any JSON reader."""
+
+from __future__ import annotations
+
+import os
+
+from skk.errors import ArchiveFormatError, InvalidMessageError
+from skk.messages import Message, message
+from skk.texts import mark, say
+
+from .atomic import write_atomically
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, NoReturn
+
+__all__ = ["dumps", "loads", "read_archive", "write_archive"]
+
+
+def dumps(messages: Sequence[Message]) -> bytes:
+    r"""Encode messages as an archive; pinned ones say ``"pinned": true``.
+
+    >>> from skk.messages import user_msg
+    >>> dumps([message(user_msg("1+1=?"))])
+    b'[\\n{"role":"user","content":"1+1=?"}\\n]\\n'
+    """
+    lines = [m.data[:-1] + b',"pinned":true}' if m.pinned else m.data for m in messages]
+    return b"[\n" + b",\n".join(lines) + b"\n]\n" if lines else b"[]\n"
+
+
+def loads(data: bytes, path: str, user: str | None = None) -> tuple[Message, ...]:
+    """Decode an archive, or one user's messages of the classic program's ``user_messages.json``.
+
+    Args:
+        data: the file's content.
+        path: what to call the file in an error.
+        user: whose messages, where the file holds those of several.
+
+    Raises:
+        ArchiveFormatError: it holds no conversation; says where and why.
+    """
+    import json
+
+    try:
+        found: Any = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        reason = say(mark("not UTF-8"))
+        raise _bad(path, _at(mark("byte {number}"), error.start), reason) from None
+    except json.JSONDecodeError as error:
+        raise _bad(
+            path, say(mark("line {line}, column {column}"), line=error.lineno, column=error.colno), error.msg
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise _bad(path, say(mark("whole file")), str(error)) from None
+    if isinstance(found, dict):
+        found = _of_user(found, path, user)
+    elif user is not None:
+        raise _bad(path, say(mark("whole file")), say(mark("it holds one conversation, not users: leave user= away")))
+    if not isinstance(found, list):
+        reason = say(mark("a list of messages is expected, not {type}"), type=type(found).__name__)
+        raise _bad(path, say(mark("whole file")), reason)
+    try:
+        return tuple([message(given, i) for i, given in enumerate(found)])
+    except InvalidMessageError as error:
+        facts = error.facts
+        raise _bad(path, _at(mark("message {number}"), facts["position"]), str(facts["reason"])) from None
+
+
+def _of_user(users: dict[str, Any], path: str, user: str | None) -> Any:
+    if user in users:
+        return users[user]
+    names = ", ".join(sorted(users)) or say(mark("none"))
+    raise _bad(path, say(mark("whole file")), say(mark("choose one of its users with user=: {names}"), names=names))
+
+
+def _bad(path: str, position: str, reason: str) -> ArchiveFormatError:
+    return ArchiveFormatError(path=path, position=position, reason=reason)
+
+
+def _at(sentence: str, number: object) -> str:
+    return say(sentence, number=number)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(say(mark("{name} is no JSON"), name=name))
+
+
+def write_archive(path: str | os.PathLike[str], messages: Sequence[Message]) -> None:
+    """Write an archive: the whole of it or nothing, whatever happens meanwhile.
+
+    Raises:
+        OSError: it cannot be written; a file that stood there is as it was.
+    """
+    write_atomically(path, dumps(messages))
+
+
+def read_archive(path: str | os.PathLike[str], user: str | None = None) -> tuple[Message, ...]:
+    """Read an archive.
+
+    Raises:
+        OSError: it cannot be read.
+        ArchiveFormatError: it holds no conversation.
+    """
+    with open(path, "rb") as file:
+        return loads(file.read(), os.fspath(path), user)

@@ -1,0 +1,85 @@
+"""Writing a file whole or not at all, even if the process is killed or the power fails.
+
+The new content goes to a temporary file beside the old one, reaches the disk, and takes the old
+one's name; the folder reaches the disk last. No well-kept library does this with the folder's sync.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import secrets
+import stat
+import sys
+
+if sys.platform != "win32":  # no locks there: a dead writer's file stays until somebody removes it
+    import fcntl
+
+__all__ = ["write_atomically"]
+
+_SUFFIX = ".skk-tmp"
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data` to `path`: all of it or nothing.
+
+    The file keeps its permissions; a new one is the owner's alone (0600). A link is followed.
+
+    Raises:
+        OSError: it cannot be written; what stood there is as it was.
+    """
+    target = os.path.realpath(path)
+    _sweep(target)
+    temporary, descriptor = _create(target)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            with contextlib.suppress(FileNotFoundError):
+                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
+            os.fsync(descriptor)
+            if sys.platform != "win32":  # while the lock is held nobody takes the file for a dead writer's
+                os.replace(temporary, target)
+        if sys.platform == "win32":  # an open file cannot be renamed there
+            os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(os.path.dirname(target))
+
+
+def _create(target: str) -> tuple[str, int]:
+    """Make a temporary file beside the target, and lock it as long as it is open."""
+    while True:
+        temporary = f"{target}.{secrets.token_hex(4)}{_SUFFIX}"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        if sys.platform == "win32":
+            return temporary, descriptor
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.path.exists(temporary):  # else somebody swept it away before the lock was there
+            return temporary, descriptor
+        os.close(descriptor)
+
+
+def _sweep(target: str) -> None:
+    """Remove what writers left that were killed: their locks died with them."""
+    if sys.platform == "win32":
+        return
+    for stale in glob.glob(f"{glob.escape(target)}.*{_SUFFIX}"):
+        with contextlib.suppress(OSError), open(stale, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(stale)
+
+
+def _sync_folder(folder: str) -> None:
+    if sys.platform == "win32":  # a folder cannot be opened there
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some network file systems have no sync of folders
+        pass
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,80 @@
+"""Which key next: a state machine without clock, lock or network. The time is a number handed in."""
+
+from __future__ import annotations
+
+from skk.failure import Failure, Kind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["KeyState", "Scheduler"]
+
+# Seconds. A rate limit without retry-after doubles from the first to the last; a spent or refused
+# key gets a second chance after a while, because quotas are topped up and keys are let in again.
+FIRST_REST, LAST_REST = 1.0, 60.0
+SECOND_CHANCE = {Kind.OUT_OF_QUOTA: 900.0, Kind.REJECTED: 600.0}
+
+
+class KeyState:
+    """What is known of one key.
+
+    Attributes:
+        rests_until: when it may serve again, in the scheduler's time.
+        trouble: why it rests; None if it does not.
+        refusals: rate limits in a row, for the doubling.
+        failure: what it was last told.
+    """
+
+    __slots__ = ("failure", "refusals", "rests_until", "trouble")
+
+    def __init__(self) -> None:
+        self.rests_until = 0.0
+        self.trouble: Kind | None = None
+        self.refusals = 0
+        self.failure: str | None = None
+
+
+class Scheduler:
+    """Serves keys in strict rotation, list order, and passes over those that must rest.
+
+    Args:
+        count: how many keys there are; a key is its index.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.keys = [KeyState() for _ in range(count)]
+        self._next = 0
+
+    def choose(self, now: float) -> int | float:
+        """Give the key that serves next, or (a float) the seconds until one may."""
+        for step in range(len(self.keys)):
+            index = (self._next + step) % len(self.keys)
+            if self.keys[index].rests_until <= now:
+                self._next = index + 1
+                return index
+        return min(key.rests_until for key in self.keys) - now
+
+    def succeed(self, index: int) -> None:
+        """Learn that a key has served."""
+        key = self.keys[index]
+        key.rests_until, key.trouble, key.refusals = 0.0, None, 0
+
+    def fail(self, index: int, failure: Failure, now: float) -> None:
+        """Learn what a key was told. Trouble of the service or of the network is not the key's fault."""
+        if not failure.of_the_key:
+            return
+        key = self.keys[index]
+        rest = SECOND_CHANCE.get(failure.kind)
+        if rest is None:
+            rest = min(FIRST_REST * 2**key.refusals, LAST_REST)
+            if failure.retry_after is not None:
+                rest = failure.retry_after
+            key.refusals = min(key.refusals + 1, 10)
+        key.rests_until = max(key.rests_until, now + rest)
+        key.trouble = failure.kind
+        key.failure = str(failure.error)
+
+    def troubles(self) -> Iterable[Kind | None]:
+        """Give the trouble of each key, in list order."""
+        return [key.trouble for key in self.keys]

@@ -1,0 +1,26 @@
+"""What is said: messages and the parts they are made of, and the answer.
+
+Here what a person hands in becomes the message that the API wants, checked and encoded once.
+Nothing here remembers, and nothing here knows the wire.
+"""
+
+from __future__ import annotations
+
+from .answer import Answer, Reply
+from .message import Message, assistant_msg, compose, decode, encode, message, plain_text, system_msg, user_msg
+from .parts import Multimodal_Part
+
+__all__ = [
+    "Answer",
+    "Message",
+    "Multimodal_Part",
+    "Reply",
+    "assistant_msg",
+    "compose",
+    "decode",
+    "encode",
+    "message",
+    "plain_text",
+    "system_msg",
+    "user_msg",
+]

@@ -1,0 +1,28 @@
+"""The wire: opens a request, yields what comes, says what went wrong. The only room that knows the SDK.
+
+A *wire* is one configuration of the SDK's client and one source of keys, in one colour: `SyncWire` or
+`AsyncWire`. A *driver*, `drive` or `adrive`, sends a turn over it; the two drivers are the only
+twins in this library.
+"""
+
+from __future__ import annotations
+
+from .account import Account
+from .params import OURS, Options, split_options
+
+__all__ = ["OURS", "Account", "AsyncWire", "Options", "SyncWire", "adrive", "drive", "split_options"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .aio import AsyncWire, adrive
+    from .sync import SyncWire, drive
+
+_MODULES = {"AsyncWire": "aio", "adrive": "aio", "SyncWire": "sync", "drive": "sync"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,0 +1,163 @@
+"""`Account`: where requests go and who pays, completed from the environment and the user's config file.
+
+Making one loads no SDK; asking it for a wire does.
+"""
+
+from __future__ import annotations
+
+import os
+
+from skk.config import DEFAULT_MODEL, Secret, Settings, read_key_file, user_config_path, user_settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from skk.keys import AKPool, OneKey
+
+    from .aio import AsyncWire
+    from .clients import Connection
+    from .sync import SyncWire
+
+    ApiKey = str | AKPool | Callable[[], Any]
+    Payer = Secret | AKPool | Callable[[], Any]
+
+__all__ = ["Account"]
+
+
+class Account:
+    """The keywords of `openai.OpenAI`, with a key or a pool.
+
+    Args:
+        client: the keywords, ``api_key`` included.
+        key_file: a JSON file ``{"api": "..."}`` that holds the key.
+        transport: ``"aiohttp"`` for the SDK's aiohttp client in async.
+        settings: what a config file says; None for the user's own file, read when it is needed.
+
+    Raises:
+        InvalidKeyError: the key cannot be one.
+        TypeError: `api_key` is nothing that can be a key, or is given twice.
+    """
+
+    def __init__(
+        self,
+        client: Mapping[str, Any],
+        *,
+        key_file: str | os.PathLike[str] | None = None,
+        transport: str | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self._client = dict(client)
+        api_key = self._client.pop("api_key", None)
+        if key_file is not None:
+            if api_key is not None:
+                raise TypeError("api_key= and key_file= both name a key: give one of them")
+            api_key = read_key_file(key_file)
+        self._paying = None if api_key is None else _checked(api_key)
+        self._transport = transport
+        self._settings = settings
+        self._connection: Connection | None = None
+        self._wires: dict[bool, Any] = {}
+
+    def reset(self, api_key: ApiKey) -> None:
+        """Pay with another key or pool from now on."""
+        self._paying = _checked(api_key)
+        self._wires = {}
+
+    @property
+    def settings(self) -> Settings:
+        """What the config file says."""
+        if self._settings is None:
+            self._settings = user_settings()
+        return self._settings
+
+    @property
+    def model(self) -> str:
+        """The chat model where none was given: the environment's, the config file's, else the default."""
+        return os.environ.get("OPENAI_MODEL") or self.settings.model or DEFAULT_MODEL
+
+    @property
+    def base_url(self) -> str:
+        """The address of the service."""
+        return self._connect().base_url
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Names the key, for people."""
+        return getattr(self._paying, "fingerprint", None)
+
+    def sync_wire(self, sending: Mapping[str, Any], client: Mapping[str, Any]) -> SyncWire:
+        """Give the wire for blocking calls; `sending` and `client` hold for one call."""
+        from .sync import SyncWire
+
+        wire: SyncWire = self._wire(SyncWire, sending, client)
+        return wire
+
+    def async_wire(self, sending: Mapping[str, Any], client: Mapping[str, Any]) -> AsyncWire:
+        """Give the wire for asynchronous calls; `sending` and `client` hold for one call."""
+        from .aio import AsyncWire
+
+        wire: AsyncWire = self._wire(AsyncWire, sending, client)
+        return wire
+
+    def _wire(self, cls: Any, sending: Mapping[str, Any], client: Mapping[str, Any]) -> Any:
+        if not sending and not client:
+            if (wire := self._wires.get(cls)) is None:
+                retries = self._client.get("max_retries")
+                wire = self._wires[cls] = cls(self._connect(), self._payer(), {}, max_retries=retries)
+            return wire
+        client = dict(client)
+        api_key = client.pop("api_key", None)
+        keys = self._payer() if api_key is None else _source(_checked(api_key))
+        retries = {**self._client, **client}.get("max_retries")
+        return cls(self._connect(client), keys, sending, max_retries=retries)
+
+    def _payer(self) -> AKPool | OneKey:
+        """Give the source of keys: what was given, else the environment's key, else the config file's."""
+        if self._paying is None:
+            from .clients import credentials_elsewhere
+
+            if credentials_elsewhere(self._client):
+                return _source(None)
+            if key := os.environ.get("OPENAI_API_KEY"):
+                self._paying = Secret(key.strip())
+            elif self.settings.api_key is not None:
+                self._paying = self.settings.api_key
+            else:
+                from skk.errors import MissingKeyError
+
+                raise MissingKeyError(path=user_config_path())
+        return _source(self._paying)
+
+    def _connect(self, client: Mapping[str, Any] | None = None) -> Connection:
+        """Give the connection: the one of this account, or one with keywords of a single call."""
+        if self._connection is not None and not client:
+            return self._connection
+        from .clients import Connection
+
+        options = {**self._client, **(client or {})}
+        if options.get("base_url") is None and not os.environ.get("OPENAI_BASE_URL"):
+            options["base_url"] = self.settings.base_url
+        connection = Connection(options, proxy=self.settings.proxy, transport=self._transport)
+        if not client:
+            self._connection = connection
+        return connection
+
+
+def _checked(api_key: Any) -> Payer:
+    """Give what pays, checked. A pool is told by its face: importing its class would cost every chat 5 ms."""
+    if isinstance(api_key, str):
+        return Secret(api_key)
+    if hasattr(api_key, "acquire") or callable(api_key):
+        paying: Payer = api_key
+        return paying
+    raise TypeError(
+        f"api_key is a str, an AKPool or a callable, not {type(api_key).__name__}: for several keys write AKPool(keys)"
+    )
+
+
+def _source(paying: Payer | None) -> AKPool | OneKey:
+    from skk.keys import AKPool, OneKey
+
+    return paying if isinstance(paying, AKPool) else OneKey(paying)

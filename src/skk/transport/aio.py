@@ -1,0 +1,150 @@
+"""Asynchronous I/O: the driver and its wire."""
+
+from __future__ import annotations
+
+import asyncio
+
+from skk.keys import Lease
+
+from .wire import Incoming, Wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+    from types import TracebackType
+    from typing import Any, Self
+
+    from skk.turns import Event, Turn
+
+    from .clients import Client
+
+__all__ = ["AsyncWire", "adrive"]
+
+
+async def adrive(turn: Turn, wire: AsyncWire) -> AsyncGenerator[str, None]:
+    """Send `turn` over asynchronous I/O, yielding text as it arrives. Its twin is `drive`."""
+    while True:
+        async with wire.lease(turn) as lease:
+            try:
+                async with wire.open(turn, lease) as blocks:
+                    async for block in blocks:
+                        for text in turn.absorb(block):
+                            yield text
+                turn.commit()
+                return
+            except Exception as error:  # noqa: BLE001  # GeneratorExit, Ctrl-C and cancellation pass through
+                failure = wire.classify(error, lease, turn)
+                delay = turn.judge(failure, lease.report(failure), wire.now())
+        await wire.sleep(delay)
+
+
+class AsyncWire(Wire):
+    """The wire for asynchronous calls; `sleep` is how it waits."""
+
+    def __init__(self, *args: Any, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._sleep = sleep
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        if seconds > 0:
+            await self._sleep(seconds)
+
+    def lease(self, turn: Turn) -> _Leasing:
+        """Give a lease on a key, waiting for one where that helps.
+
+        Raises:
+            RequestDeadlineError, AllKeysRateLimitedError, AllKeysRejectedError: it does not help.
+        """
+        return _Leasing(self, turn)
+
+    def open(self, turn: Turn, lease: Lease) -> _Reply:
+        """Send the turn's request; the reply comes in blocks of events."""
+        return _Reply(self, turn, lease)
+
+    async def download(self, url: str) -> bytes:
+        """Fetch a file that the service points to, without the key."""
+        response = await (await self.client()).http.get(url)
+        response.raise_for_status()
+        return bytes(response.content)
+
+    async def client(self) -> Client:
+        """Give the client of the running loop, and see that it is closed when the loop ends."""
+        client = self.connection.aio(asyncio.get_running_loop())
+        if client.keeper is None and client.own:
+            client.keeper = _keep(client)
+            await anext(client.keeper)
+        return client
+
+
+async def _keep(client: Client) -> AsyncGenerator[None, None]:
+    """Close a client when its loop ends: nobody says when that is, but suspended generators are closed then."""
+    try:
+        yield
+    finally:
+        await client.http.aclose()
+
+
+class _Leasing:
+    def __init__(self, wire: AsyncWire, turn: Turn) -> None:
+        self._wire = wire
+        self._turn = turn
+
+    async def __aenter__(self) -> Lease:
+        while not isinstance(found := self._wire.acquire(self._turn), Lease):
+            await self._wire.sleep(found)
+        self._lease = found
+        return found
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lease.__exit__(kind, error, trace)
+
+
+class _Reply:
+    """An open reply; closing it gives the connection back, or up if it was not read to its end."""
+
+    def __init__(self, wire: AsyncWire, turn: Turn, lease: Lease) -> None:
+        self._wire = wire
+        self._turn = turn
+        self._lease = lease
+
+    async def __aenter__(self) -> Self:
+        client = (await self._wire.client()).with_key(self._lease.secret)
+        self._request = request = self._turn.prepare()
+        call = self._wire.call(self._turn, request, client, piecemeal=request.streamed)
+        self._response = await self._in_time(client.post(request.path, **call))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._response.aclose()
+
+    async def __aiter__(self) -> AsyncIterator[list[Event]]:
+        incoming = Incoming(self._turn, self._response, self._request.streamed)
+        if self._request.streamed:
+            read = self._response.aiter_bytes() if incoming.packed else self._response.aiter_raw()
+            try:
+                if self._turn.ends_at is None:
+                    async for block in read:
+                        yield incoming.feed(block)
+                else:
+                    while block := await self._in_time(anext(read, b"")):
+                        yield incoming.feed(block)
+            except Exception:
+                if not incoming.complete:
+                    raise
+            finally:
+                await read.aclose()  # a generator inside another is not closed with it
+        else:
+            incoming.feed(await self._response.aread())
+        yield incoming.finish()
+
+    async def _in_time(self, awaited: Awaitable[Any]) -> Any:
+        """Wait for one step, but not beyond the deadline."""
+        if self._turn.ends_at is None:
+            return await awaited
+        async with asyncio.timeout(self._turn.ends_at - self._wire.now()):
+            return await awaited

@@ -1,0 +1,199 @@
+"""What an error means. The SDK's and its HTTP library's errors become a `Failure`; the key leaves all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from email.utils import parsedate_to_datetime
+
+import openai
+
+from skk import errors
+from skk.config import Secret
+from skk.errors.service import BY_STATUS
+from skk.failure import Failure, Kind
+from skk.texts import mark, say
+
+from .retired import RETIRED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from skk.keys import Lease
+
+__all__ = ["classify", "redact"]
+
+# The HTTP libraries below the SDK on its three majors, by the module of their errors: none of them is imported.
+_LIBRARIES = frozenset(
+    {"httpx", "httpx2", "httpcore", "httpcore2", "h11", "h2", "anyio", "aiohttp", "ssl", "httpx_aiohttp"}
+)
+
+_CONTEXT = ("context_length_exceeded", "string_above_max_length")
+
+
+def classify(error: Exception, lease: Lease, *, base_url: str, model: str | None) -> Failure:
+    """Say what went wrong.
+
+    Args:
+        error: what was raised while a turn was sent.
+        lease: the key that it was sent with.
+        base_url: where it was sent to.
+        model: the model that was asked.
+    """
+    redact(error, lease.secret)
+    if isinstance(error, errors.SkkError):
+        timed_out = isinstance(error, TimeoutError)
+        failure = Failure(Kind.TIMED_OUT if timed_out else Kind.BROKEN, error)
+    elif isinstance(error, openai.APIStatusError):
+        failure = _status(error, lease, base_url, model)
+    elif isinstance(error, openai.APIError) or _of_the_wire(error):
+        failure = _network(error, base_url)
+    else:
+        return Failure(Kind.FOREIGN, error)
+    if isinstance(failure.error, errors.ChatRequestError):
+        failure.error.key_fingerprint = lease.fingerprint
+        if failure.error is not error:
+            failure.error.__cause__ = error
+    return failure
+
+
+def _status(error: openai.APIStatusError, lease: Lease, base_url: str, model: str | None) -> Failure:
+    status, code = error.status_code, error.code or ""
+    message = _message(error)
+    facts: dict[str, Any] = {
+        "cause": error,
+        "message": message,
+        "status": status,
+        "fingerprint": lease.fingerprint or say(mark("of this chat")),
+    }
+    cls = BY_STATUS.get(status) or (errors.InternalServerError if status >= 500 else errors.APIStatusError)
+    kind = Kind.UNAVAILABLE if status in (408, 409) or status >= 500 else Kind.REFUSED
+    if status in (401, 403):
+        kind = Kind.REJECTED
+    elif status == 402 or code == "insufficient_quota":
+        kind = Kind.OUT_OF_QUOTA
+    elif status == 429:
+        kind = Kind.RATE_LIMITED
+    elif status == 400 and (code in _CONTEXT or "maximum context length" in message):
+        cls = errors.ContextWindowExceededError
+    elif status == 404 and model in RETIRED and (code == "model_not_found" or model in message):
+        facts["model"], (facts["date"], facts["successor"]) = model, RETIRED[model]
+        cls = errors.ModelRetiredError
+    elif status == 404 and base_url.rstrip("/").endswith("/chat/completions"):
+        facts["message"] = say(mark("base_url is the address without /chat/completions: leave that off"))
+    headers = error.response.headers
+    return Failure(
+        kind,
+        cls(**facts),
+        status=status,
+        retry_after=_retry_after(headers),
+        hopeless=headers.get("x-should-retry") == "false",
+    )
+
+
+def _network(error: Exception, base_url: str) -> Failure:
+    chain = list(_chain(error))
+    names = [type(link).__name__ for link in chain]
+    if any("Decod" in name for name in names):  # a body that does not unpack
+        reason = str(error.__cause__ or error)
+        return Failure(Kind.BROKEN, errors.InvalidResponseError(cause=error, reason=reason))
+    if "InvalidURL" in names:
+        return Failure(Kind.FOREIGN, errors.ConfigurationError(mark("base_url {url!r} is no address"), url=base_url))
+    # aiohttp's refused connection comes as a timeout after no time at all: the OSError below it tells.
+    refused = any(isinstance(link, OSError) and not isinstance(link, TimeoutError) for link in chain)
+    timed_out = any("Timeout" in name for name in names) and not refused
+    if timed_out:
+        return Failure(Kind.TIMED_OUT, errors.APITimeoutError(cause=error, address=base_url))
+    if isinstance(error, openai.APIError) and not isinstance(error, openai.APIConnectionError):
+        return Failure(Kind.BROKEN, errors.InvalidResponseError(cause=error, reason=str(error)))
+    reason = next((str(link) for link in reversed(chain) if str(link)), names[0])
+    return Failure(Kind.UNREACHABLE, errors.APIConnectionError(cause=error, address=base_url, reason=reason))
+
+
+def _of_the_wire(error: Exception) -> bool:
+    return isinstance(error, (OSError, EOFError)) or type(error).__module__.partition(".")[0] in _LIBRARIES
+
+
+def _message(error: openai.APIStatusError) -> str:
+    body = error.body
+    if isinstance(body, dict):
+        found = body.get("message") or body.get("detail") or body.get("error")
+        return str(found or body)[:2000]
+    return " ".join(str(body).split())[:200] if body else error.message
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read the seconds to wait: ``retry-after-ms``, else ``retry-after`` as seconds or as a date (RFC 9110, 10.2.3)."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        with contextlib.suppress(ValueError):
+            seconds = float(headers.get(name, "")) * unit
+            if 0 <= seconds < 1e9:
+                return seconds
+    with contextlib.suppress(ValueError, TypeError):
+        return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - time.time())
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def redact(error: BaseException, secret: object) -> None:
+    """Take the key out of an error and of all that led to it, in place: a traceback prints them all.
+
+    A key shorter than 8 characters is not looked for in texts, or words would get holes.
+    """
+    keys = {secret.reveal()} if isinstance(secret, Secret) else set()
+    chain = list(_chain(error))
+    for link in chain:  # a key that a callable gave is known only from the request itself
+        for name, value in _headers(link):
+            if name.lower() in ("authorization", "api-key", "x-api-key"):
+                keys.add(value.removeprefix("Bearer ").strip())
+    for key in [key for key in keys if len(key) >= 8]:
+        shown = errors.fingerprint(key)
+        for link in chain:
+            link.args = tuple(_without(key, shown, part) for part in link.args)
+            for name in ("message", "body", "reason", "facts", "code", "param", "type", "request_id"):
+                if name in vars(link):
+                    setattr(link, name, _without(key, shown, vars(link)[name]))
+            for headers in _header_maps(link):
+                for name in list(headers):
+                    if key in headers[name]:
+                        headers[name] = headers[name].replace(key, shown)
+
+
+def _without(key: str, shown: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace(key, shown)
+    if isinstance(value, bytes):
+        return value.replace(key.encode(), shown.encode())
+    if isinstance(value, dict):
+        return {_without(key, shown, k): _without(key, shown, v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)([_without(key, shown, item) for item in value])
+    return value
+
+
+def _header_maps(error: BaseException) -> Iterator[Any]:
+    response = getattr(error, "response", None)
+    for holder in (_request(error), response, getattr(response, "request", None)):
+        if (headers := getattr(holder, "headers", None)) is not None:
+            yield headers
+
+
+def _request(error: BaseException) -> Any:
+    try:
+        return getattr(error, "request", None)
+    except RuntimeError:  # httpx: "the request property has not been set"
+        return None
+
+
+def _headers(error: BaseException) -> Iterator[tuple[str, str]]:
+    for headers in _header_maps(error):
+        yield from list(headers.items())

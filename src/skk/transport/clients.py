@@ -1,0 +1,222 @@
+"""The SDK's clients: one for each configuration, shared by all chats, never one for each request.
+
+Making a client costs 17–21 ms, most of it for the certificates; a copy with another key costs
+0.01 ms and shares the connections.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from threading import Lock
+from weakref import WeakKeyDictionary
+
+import openai
+
+from skk.config import DEFAULT_BASE_URL, Secret
+from skk.errors import ConfigurationError
+from skk.texts import mark
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+__all__ = ["HTTP", "Client", "Connection", "credentials_elsewhere"]
+
+# The SDK's HTTP library, httpx or (since 3.0) httpx2, by the class that the SDK takes its timeouts from.
+HTTP: Any = sys.modules[openai.Timeout.__init__.__module__.partition(".")[0]]
+
+# What the SDK and its HTTP library read when a client is made; a change makes another configuration.
+_ENVIRONMENT = (
+    *(
+        "OPENAI_BASE_URL",
+        "OPENAI_ORG_ID",
+        "OPENAI_PROJECT_ID",
+        "OPENAI_CUSTOM_HEADERS",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+    ),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+)
+
+# Copies of a client with a key of their own; a pool is smaller than this, and a copy is cheap.
+_MOST_COPIES = 1024
+
+
+class Connection:
+    """One configuration of the SDK, with its clients in both colours.
+
+    Args:
+        options: keywords of `openai.OpenAI`, the key excepted.
+        proxy: the proxy's address; None leaves it to the environment.
+        transport: ``"aiohttp"`` for the SDK's aiohttp client in async; None for its own.
+
+    Raises:
+        ConfigurationError: `transport` is unknown.
+    """
+
+    def __init__(self, options: Mapping[str, Any], *, proxy: str | None = None, transport: str | None = None) -> None:
+        if transport not in (None, "aiohttp"):
+            raise ConfigurationError(
+                mark("transport={value!r} is unknown: use 'aiohttp', or leave it away"), value=transport
+            )
+        self._options = dict(options)
+        self._http_client = self._options.pop("http_client", None)
+        self._proxy = proxy
+        self._transport = transport
+        self.base_url = str(self._options.get("base_url") or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL)
+        self._key = self._shared_key()
+        self._clients = _shared if self._key is not None else _Clients()
+
+    def _shared_key(self) -> Any:
+        """Give what makes two configurations the same; None for one that cannot be shared."""
+        items = tuple(sorted((name, _frozen(value)) for name, value in self._options.items()))
+        key = (items, self._proxy, self._transport, *map(os.environ.get, _ENVIRONMENT))
+        try:
+            hash(key)
+        except TypeError:
+            return None
+        return None if self._http_client is not None else key
+
+    def sync(self) -> Client:
+        """Give the client for blocking calls."""
+        return self._of(self._clients.sync, sync=True)
+
+    def aio(self, loop: asyncio.AbstractEventLoop) -> Client:
+        """Give the client of this event loop: a connection belongs to the loop that it was opened in."""
+        return self._of(self._clients.of_loop(loop), sync=False)
+
+    def _of(self, clients: dict[Any, Client], *, sync: bool) -> Client:
+        if (client := clients.get(self._key)) is None:
+            with _lock:
+                if (client := clients.get(self._key)) is None:
+                    client = clients[self._key] = self._make(sync)
+        return client
+
+    def _make(self, sync: bool) -> Client:
+        given = self._http_client
+        if given is not None and hasattr(given, "aclose") is sync:  # one name for two colours: this is the other's
+            given = None
+        http = given if given is not None else self._make_http(sync)
+        cls = openai.OpenAI if sync else openai.AsyncOpenAI
+        options = {"base_url": self.base_url, **self._options, "http_client": http}
+        if credentials_elsewhere(options):
+            return Client(cls(**options), http, sync=sync, own=given is None)
+        return Client(cls(api_key="not-a-key", **options), http, sync=sync, own=given is None)
+
+    def _make_http(self, sync: bool) -> Any:
+        options: dict[str, Any] = {}
+        if self._proxy is not None:
+            options["proxy"] = self._proxy
+        elif _is_loopback(self.base_url):  # no proxy stands between this machine and itself
+            options["trust_env"] = False
+        try:
+            if sync:
+                return openai.DefaultHttpxClient(**options)
+            if self._transport == "aiohttp":
+                return openai.DefaultAioHttpClient(**options)
+            return openai.DefaultAsyncHttpxClient(**options)
+        except ImportError as error:  # its own text names another package
+            sentence = mark("a SOCKS proxy is set and the package for it is missing: pip install 'skk[socks]'")
+            raise ConfigurationError(sentence) from error
+        except RuntimeError as error:
+            raise ConfigurationError(
+                mark("transport='aiohttp' needs one more package: pip install 'skk[fast]'")
+            ) from error
+        except ValueError as error:
+            raise ConfigurationError(mark("the proxy's address is wrong ({reason})"), reason=str(error)) from error
+
+
+class Client:
+    """One client of the SDK, and its copies with keys of their own.
+
+    Attributes:
+        http: the HTTP client below it, which knows no key.
+        own: whether `http` is ours to close, not the caller's.
+        keeper: what closes it when its event loop ends.
+    """
+
+    __slots__ = ("__weakref__", "_base", "_copies", "_sync", "http", "keeper", "own")
+
+    def __init__(self, base: Any, http: Any, *, sync: bool, own: bool) -> None:
+        self._base = base
+        self._copies: dict[Any, Any] = {}
+        self._sync = sync
+        self.http = http
+        self.own = own
+        self.keeper: Any = None
+
+    def with_key(self, secret: Secret | Callable[[], Any] | None) -> Any:
+        """Give the client that uses this key; None stands for the SDK's other credentials."""
+        if secret is None:
+            return self._base
+        if (client := self._copies.get(secret)) is None:
+            if len(self._copies) >= _MOST_COPIES:
+                self._copies.clear()
+            client = self._copies[secret] = self._base.with_options(api_key=self._as_taken(secret))
+        return client
+
+    def _as_taken(self, secret: Secret | Callable[[], Any]) -> Any:
+        """Give the key as the SDK takes it in this colour: async clients want callables that are awaited."""
+        if isinstance(secret, Secret):
+            return secret.reveal()
+        if self._sync:
+            return secret
+
+        async def provide() -> str:
+            key: Any = secret()
+            return str(await key if hasattr(key, "__await__") else key)
+
+        return provide
+
+
+def credentials_elsewhere(options: Mapping[str, Any]) -> bool:
+    """Tell whether the SDK gets by without an api key: it was given something else, or told to."""
+    return (
+        options.get("workload_identity") is not None
+        or options.get("provider") is not None
+        or options.get("_enforce_credentials") is False
+    )
+
+
+class _Clients:
+    """Clients by configuration: one set for blocking calls, and one for each event loop."""
+
+    def __init__(self) -> None:
+        self.sync: dict[Any, Client] = {}
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Any, Client]] = WeakKeyDictionary()
+
+    def of_loop(self, loop: asyncio.AbstractEventLoop) -> dict[Any, Client]:
+        clients = self._loops.get(loop)
+        return self._loops.setdefault(loop, {}) if clients is None else clients
+
+    def forget(self) -> None:
+        self.sync.clear()
+        self._loops.clear()
+
+
+_lock = Lock()
+_shared = _Clients()
+
+
+def _forget() -> None:
+    """In a forked child: an inherited connection would mix the answers of two processes."""
+    global _lock
+    _lock = Lock()
+    _shared.forget()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forget)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(sorted(value.items())) if isinstance(value, dict) else value
+
+
+def _is_loopback(url: str) -> bool:
+    host = url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    host = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return host in ("localhost", "::1") or host.startswith("127.")

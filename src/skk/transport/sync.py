@@ -1,0 +1,109 @@
+"""Blocking I/O: the driver and its wire."""
+
+from __future__ import annotations
+
+import time
+
+from skk.errors import RequestDeadlineError
+from skk.keys import Lease
+
+from .wire import Incoming, Wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from types import TracebackType
+    from typing import Any, Self
+
+    from skk.turns import Event, Turn
+
+__all__ = ["SyncWire", "drive"]
+
+
+def drive(turn: Turn, wire: SyncWire) -> Generator[str]:
+    """Send `turn` over blocking I/O, yielding text as it arrives. Its twin is `adrive`."""
+    while True:
+        with wire.lease(turn) as lease:
+            try:
+                with wire.open(turn, lease) as blocks:
+                    for block in blocks:
+                        for text in turn.absorb(block):  # noqa: UP028  # its twin cannot say `yield from`
+                            yield text
+                turn.commit()
+                return
+            except Exception as error:  # noqa: BLE001  # GeneratorExit, Ctrl-C and cancellation pass through
+                failure = wire.classify(error, lease, turn)
+                delay = turn.judge(failure, lease.report(failure), wire.now())
+        wire.sleep(delay)
+
+
+class SyncWire(Wire):
+    """The wire for blocking calls; `sleep` is how it waits."""
+
+    def __init__(self, *args: Any, sleep: Callable[[float], None] = time.sleep, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._sleep = sleep
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        if seconds > 0:
+            self._sleep(seconds)
+
+    def lease(self, turn: Turn) -> Lease:
+        """Give a lease on a key, waiting for one where that helps.
+
+        Raises:
+            RequestDeadlineError, AllKeysRateLimitedError, AllKeysRejectedError: it does not help.
+        """
+        while not isinstance(found := self.acquire(turn), Lease):
+            self.sleep(found)
+        return found
+
+    def open(self, turn: Turn, lease: Lease) -> _Reply:
+        """Send the turn's request; the reply comes in blocks of events."""
+        return _Reply(self, turn, lease)
+
+    def download(self, url: str) -> bytes:
+        """Fetch a file that the service points to, without the key."""
+        response = self.connection.sync().http.get(url)
+        response.raise_for_status()
+        return bytes(response.content)
+
+
+class _Reply:
+    """An open reply; closing it gives the connection back, or up if it was not read to its end."""
+
+    def __init__(self, wire: SyncWire, turn: Turn, lease: Lease) -> None:
+        self._wire = wire
+        self._turn = turn
+        self._lease = lease
+
+    def __enter__(self) -> Self:
+        client = self._wire.connection.sync().with_key(self._lease.secret)
+        self._request = request = self._turn.prepare()
+        # With a deadline even a whole reply is read piece by piece, to look at the clock between.
+        self._piecemeal = request.streamed or self._turn.ends_at is not None
+        call = self._wire.call(self._turn, request, client, piecemeal=self._piecemeal)
+        self._response = client.post(request.path, **call)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._response.close()
+
+    def __iter__(self) -> Iterator[list[Event]]:
+        incoming = Incoming(self._turn, self._response, self._request.streamed)
+        if self._piecemeal:
+            ends_at = self._turn.ends_at
+            try:
+                for block in self._response.iter_bytes() if incoming.packed else self._response.iter_raw():
+                    yield incoming.feed(block)
+                    if ends_at is not None and self._wire.now() >= ends_at and not incoming.complete:
+                        raise RequestDeadlineError(seconds=self._turn.deadline)
+            except Exception:
+                if not incoming.complete:
+                    raise
+        else:
+            incoming.feed(self._response.read())
+        yield incoming.finish()

@@ -1,0 +1,156 @@
+"""What the wires of both colours share: options, waiting, and reading a reply. No I/O of its own."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+
+import openai
+
+from skk.errors import RequestDeadlineError
+
+from .classify import classify
+from .clients import HTTP, Connection
+from .sse import EventDecoder, decode_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from skk.failure import Failure
+    from skk.keys import AKPool, Lease, OneKey
+    from skk.turns import Event, Request, Turn
+
+__all__ = ["Incoming", "Wire"]
+
+# `content=` since 2.x (bytes in `body=` are deprecated there), `body=` before.
+_BYTES = "content" if "content" in inspect.signature(openai.OpenAI.post).parameters else "body"
+
+# Without this a bare post would also send OPENAI_ADMIN_KEY; `create()` asks for the same.
+_SECURITY = {"bearer_auth": True}
+
+logger = logging.getLogger("skk")
+
+
+class Wire:
+    """One configuration of the SDK and one source of keys.
+
+    Args:
+        connection: the SDK's clients.
+        keys: who pays.
+        sending: how a request is sent: ``extra_headers``, ``extra_query``, ``timeout``.
+        max_retries: how often trouble that passes is tried again.
+        clock: seconds that only go forward.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        keys: AKPool | OneKey,
+        sending: Mapping[str, Any],
+        *,
+        max_retries: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.connection = connection
+        self._keys = keys
+        self._retries = openai.DEFAULT_MAX_RETRIES if max_retries is None else max_retries
+        self.now = clock
+        options: dict[str, Any] = {"security": _SECURITY}
+        if max_retries is not None:
+            options["max_retries"] = max_retries
+        if keys.pooled:  # the SDK would sleep on the very key that is limited
+            options["max_retries"] = 0
+        if (headers := sending.get("extra_headers")) is not None:
+            options["headers"] = headers
+        if (query := sending.get("extra_query")) is not None:
+            options["params"] = query
+        if "timeout" in sending:
+            options["timeout"] = sending["timeout"]
+        self._options = options
+
+    def acquire(self, turn: Turn) -> Lease | float:
+        """Give a lease, or the seconds to wait for one. The driver's wire waits in its own colour."""
+        now = self.now()
+        turn.start(now, self._retries if self._keys.pooled or turn.deadline is not None else 0)
+        patience = self._keys.max_wait - turn.waited
+        if turn.ends_at is not None:
+            if now >= turn.ends_at:
+                raise RequestDeadlineError(seconds=turn.deadline)
+            patience = min(patience, turn.ends_at - now)
+        found = self._keys.acquire(patience)
+        if isinstance(found, float):
+            found = max(found, 0.001)  # a rounding of the clock must not spin
+            turn.waited += found
+        return found
+
+    def call(self, turn: Turn, request: Request, client: Any, *, piecemeal: bool) -> dict[str, Any]:
+        """Give the keywords of the SDK's `post`; `piecemeal` leaves the body unread."""
+        options = self._options
+        if turn.ends_at is not None:  # the SDK's own retries know no end
+            timeout = _within(options.get("timeout", client.timeout), max(turn.ends_at - self.now(), 0.001))
+            options = {**options, "max_retries": 0, "timeout": timeout}
+        call: dict[str, Any] = {"cast_to": HTTP.Response, "stream": piecemeal, "options": options}
+        if request.files:
+            headers = {**options.get("headers", {}), "Content-Type": "multipart/form-data"}
+            call |= {"body": request.body, "files": request.files, "options": {**options, "headers": headers}}
+        else:
+            call[_BYTES] = request.body
+        return call
+
+    def classify(self, error: Exception, lease: Lease, turn: Turn) -> Failure:
+        """Say what went wrong, and take the key out of every error in the chain."""
+        failure = classify(error, lease, base_url=self.connection.base_url, model=turn.model)
+        logger.debug("attempt %d with key %s failed: %r", turn.attempts + 1, lease.fingerprint, failure.error)
+        return failure
+
+
+class Incoming:
+    """A reply while it is read: bytes become events.
+
+    Args:
+        turn: whose reply it is.
+        response: the HTTP library's response, its body perhaps not read yet.
+        streamed: whether a stream was asked for.
+    """
+
+    __slots__ = ("_decoder", "_parts", "_turn", "packed")
+
+    def __init__(self, turn: Turn, response: Any, streamed: bool) -> None:
+        headers = response.headers
+        turn.begin(headers.get("x-request-id"))
+        kind = headers.get("content-type", "")
+        self._turn = turn
+        self._parts: list[bytes] = []
+        # A server may send one JSON value where a stream was asked for, and a stream where it was not.
+        events = "event-stream" in kind or (streamed and "json" not in kind)
+        self._decoder = EventDecoder() if events else None
+        self.packed = "content-encoding" in headers
+
+    def feed(self, block: bytes) -> list[Event]:
+        """Take in bytes, give the events that are complete."""
+        if self._decoder is not None:
+            return self._decoder.feed(block)
+        self._parts.append(block)
+        return []
+
+    def finish(self) -> list[Event]:
+        """Give what the end of the body completes."""
+        if self._decoder is not None:
+            return self._decoder.finish()
+        return [decode_json(b"".join(self._parts))]
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that matters has come, so that trouble on the line is none any more."""
+        return self._turn.complete or (self._decoder is not None and self._decoder.done)
+
+
+def _within(timeout: Any, left: float) -> Any:
+    """Give a timeout that is no longer than what is left, in each of its parts."""
+    if timeout is None or isinstance(timeout, (int, float)):
+        return left if timeout is None else min(timeout, left)
+    parts = {name: getattr(timeout, name) for name in ("connect", "read", "write", "pool")}
+    return openai.Timeout(**{name: left if part is None else min(part, left) for name, part in parts.items()})

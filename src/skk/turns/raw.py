@@ -1,0 +1,50 @@
+"""`RawTurn`: one call whose reply is given back as it came."""
+
+from __future__ import annotations
+
+from skk.messages import Reply, encode
+
+from .draft import unreadable
+from .turn import Event, Request, Turn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+__all__ = ["RawTurn"]
+
+
+class RawTurn(Turn):
+    """One call of an endpoint, without memory.
+
+    Args:
+        path: the endpoint.
+        body: exactly what is sent.
+
+    Attributes:
+        reply: the reply, once it is there.
+    """
+
+    def __init__(self, path: str, body: Mapping[str, Any], **limits: Any) -> None:
+        super().__init__(**limits)
+        self.model = body.get("model")
+        self.reply: Reply | None = None
+        self._request = Request(path, encode(dict(body)))
+
+    def prepare(self) -> Request:
+        """Say what to send."""
+        return self._request
+
+    def absorb(self, events: Sequence[Event]) -> tuple[()]:
+        """Take in the reply."""
+        for event in events:
+            if not isinstance(event, dict) or event.get("error"):
+                raise unreadable(event)
+            self.reply = Reply(event)
+        return ()
+
+    def commit(self) -> None:
+        """See that there is a reply."""
+        if self.reply is None:
+            raise unreadable(None)

@@ -1,0 +1,173 @@
+"""What every turn shares: the request it makes, and the judgement of a failure."""
+
+from __future__ import annotations
+
+import random
+
+from skk.failure import Failure, Kind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any, Final
+
+__all__ = ["DONE", "Event", "Request", "Turn"]
+
+
+class _Done:
+    def __repr__(self) -> str:
+        return "DONE"
+
+
+# The end mark of a stream. An object of its own: `data: null` is an event too, and a broken one.
+DONE: Final = _Done()
+
+if TYPE_CHECKING:
+    Event = Any  # a decoded JSON value, or DONE
+else:
+    Event = object
+
+# Seconds before a second try, as the SDK has them: doubling, and up to a quarter less by chance; a service
+# that asks for more than two minutes is not waited for.
+FIRST_DELAY, LAST_DELAY, LONGEST_REST = 0.5, 8.0, 120.0
+
+
+class Request:
+    """What goes over the wire, as bytes; it names its endpoint and how its reply is decoded.
+
+    Attributes:
+        path: the endpoint, such as ``/chat/completions``.
+        body: the JSON, encoded; or fields, where files come with them.
+        files: what goes beside the fields: ``(field, (name, bytes, media type))``.
+        streamed: whether the reply is read as events while it comes; else it is one JSON value.
+    """
+
+    __slots__ = ("body", "files", "path", "streamed")
+
+    def __init__(
+        self,
+        path: str,
+        body: bytes | Mapping[str, Any],
+        *,
+        files: Sequence[tuple[str, tuple[str, bytes, str]]] = (),
+        streamed: bool = False,
+    ) -> None:
+        self.path = path
+        self.body = body
+        self.files = files
+        self.streamed = streamed
+
+
+class Turn:
+    """One exchange. A driver asks it in this order: `prepare`, `begin`, `absorb` …, `commit`; `judge` on failure.
+
+    Attributes:
+        model: the model that is asked, for the key pool and for errors.
+        attempts: how often a request was sent and failed.
+        retries: how often trouble that passes is tried again from here; 0 where the SDK retries by itself.
+        deadline: seconds for all of it, waiting and tries included; None for no end.
+        ends_at: the deadline on the wire's clock, once the turn has been sent.
+        waited: seconds spent so far on waiting for a key.
+        request_id: the service's name for the request.
+    """
+
+    model: str | None = None
+
+    def __init__(self, *, deadline: float | None = None) -> None:
+        self.deadline = deadline
+        self.retries = 0
+        self.ends_at: float | None = None
+        self.attempts = 0
+        self.request_id: str | None = None
+        self.waited = 0.0
+        self.begun = False
+        self._troubles = 0
+
+    def start(self, now: float, retries: int) -> None:
+        """Learn the time when the turn is first sent, and how often trouble may be tried again from here."""
+        if not self.begun:
+            self.begun = True
+            self.retries = retries
+            if self.deadline is not None:
+                self.ends_at = now + self.deadline
+
+    @property
+    def partial(self) -> str:
+        """The text that has come so far."""
+        return ""
+
+    def prepare(self) -> Request:
+        """Say what to send, and forget what an earlier attempt brought."""
+        raise NotImplementedError
+
+    def begin(self, request_id: str | None) -> None:
+        """Learn that a reply has begun."""
+        self.request_id = request_id
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer is there, so that trouble at the end of the connection is none."""
+        return False
+
+    def absorb(self, events: Sequence[Event]) -> Iterable[str]:
+        """Take in what came and give the texts that are new.
+
+        Raises:
+            InvalidResponseError: it is no answer.
+        """
+        raise NotImplementedError
+
+    def commit(self) -> None:
+        """Finish: check that the answer is complete, then change what others see, in one assignment.
+
+        Raises:
+            ChatRequestError: the answer is not complete; nothing was changed.
+        """
+        raise NotImplementedError
+
+    def judge(self, failure: Failure, another_key: bool, now: float) -> float:
+        """Decide what a failed attempt means: give the seconds until the next one, or raise the final error.
+
+        Args:
+            failure: what went wrong.
+            another_key: whether the pool has passed the key over, so that the next attempt has another.
+            now: the time on the wire's clock.
+
+        A text that has been shown is never asked for again. Another key is not a retry.
+        """
+        self.attempts += 1
+        if not self.partial:
+            if another_key:
+                return 0.0
+            delay = self._delay(failure)
+            if delay is not None and (self.ends_at is None or now + delay < self.ends_at):
+                self._troubles += 1
+                return delay
+        raise self._final(failure, now) from failure.error.__cause__
+
+    def _delay(self, failure: Failure) -> float | None:
+        """Give the seconds until trouble that passes is tried again; None if it is not."""
+        if self._troubles >= self.retries or not (failure.passing or failure.kind is Kind.RATE_LIMITED):
+            return None
+        if failure.retry_after is not None:
+            return failure.retry_after if failure.retry_after <= LONGEST_REST else None
+        return min(FIRST_DELAY * 2.0**self._troubles, LAST_DELAY) * (1 - random.random() / 4)
+
+    def _final(self, failure: Failure, now: float) -> Exception:
+        from skk import errors
+
+        error = failure.error
+        if failure.kind is Kind.TIMED_OUT and self.ends_at is not None and now >= self.ends_at:
+            error = errors.RequestDeadlineError(seconds=self.deadline, cause=failure.error)
+        elif self.partial and failure.kind in (Kind.UNREACHABLE, Kind.TIMED_OUT):
+            stalled = failure.kind is Kind.TIMED_OUT
+            broken = errors.StreamStalledError if stalled else errors.StreamInterruptedError
+            reason = getattr(error, "message", "") or str(error)
+            error = broken(length=len(self.partial), reason=reason, cause=failure.error)
+        if isinstance(error, errors.ChatRequestError):
+            error.__cause__ = failure.error.__cause__
+            error.key_fingerprint = getattr(failure.error, "key_fingerprint", None)
+            error.partial = self.partial
+            error.attempts = self.attempts
+            error.request_id = error.request_id or self.request_id
+        return error
