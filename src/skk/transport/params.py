@@ -149,6 +149,8 @@ def split_options(given: Mapping[str, Any], where: str = "request") -> Options:
         TypeError: nobody knows a name; the message names the nearest one.
     """
     found = Options()
+    if not given:  # most requests
+        return found
     body = IMAGE if where == "image" else COMPLETION
     for typed, value in given.items():
         name = ALIASES.get(typed, typed)

@@ -12,7 +12,7 @@ from skk.errors import RequestDeadlineError
 
 from .classify import classify
 from .clients import HTTP, Connection
-from .sse import EventDecoder, decode_json
+from .sse import EventDecoder, ValueDecoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from skk.failure import Failure
     from skk.keys import AKPool, Lease, OneKey
-    from skk.turns import Event, Request, Turn
+    from skk.turns import Request, Turn
 
 __all__ = ["Incoming", "Wire"]
 
@@ -114,38 +114,30 @@ class Incoming:
         turn: whose reply it is.
         response: the HTTP library's response, its body perhaps not read yet.
         streamed: whether a stream was asked for.
+
+    Attributes:
+        feed: takes in bytes, gives the events that are complete.
+        finish: gives what the end of the body completes.
+        packed: whether the body is compressed.
     """
 
-    __slots__ = ("_decoder", "_parts", "_turn", "packed")
+    __slots__ = ("_decoder", "_turn", "feed", "finish", "packed")
 
     def __init__(self, turn: Turn, response: Any, streamed: bool) -> None:
         headers = response.headers
         turn.begin(headers.get("x-request-id"))
         kind = headers.get("content-type", "")
         self._turn = turn
-        self._parts: list[bytes] = []
         # A server may send one JSON value where a stream was asked for, and a stream where it was not.
         events = "event-stream" in kind or (streamed and "json" not in kind)
-        self._decoder = EventDecoder() if events else None
+        self._decoder = EventDecoder() if events else ValueDecoder()
+        self.feed, self.finish = self._decoder.feed, self._decoder.finish
         self.packed = "content-encoding" in headers
-
-    def feed(self, block: bytes) -> list[Event]:
-        """Take in bytes, give the events that are complete."""
-        if self._decoder is not None:
-            return self._decoder.feed(block)
-        self._parts.append(block)
-        return []
-
-    def finish(self) -> list[Event]:
-        """Give what the end of the body completes."""
-        if self._decoder is not None:
-            return self._decoder.finish()
-        return [decode_json(b"".join(self._parts))]
 
     @property
     def complete(self) -> bool:
         """Whether all that matters has come, so that trouble on the line is none any more."""
-        return self._turn.complete or (self._decoder is not None and self._decoder.done)
+        return self._turn.complete or self._decoder.done
 
 
 def _within(timeout: Any, left: float) -> Any:

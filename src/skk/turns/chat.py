@@ -111,5 +111,7 @@ class ChatTurn(Turn):
         record = TurnRecord(self._question, reply, draft.usage, draft.finish_reason)
         self._history.append(record)
         self.answer = answer
-        if self._done is not None:
-            self._done(self)
+        self._request = None  # the bytes of a long history need not be kept beside it
+        done, self._done = self._done, None  # the chat keeps its latest turn: a cycle would wait for the collector
+        if done is not None:
+            done(self)

@@ -150,13 +150,17 @@ class Draft:
             InvalidResponseError: there was no choice in it.
             ContentPolicyViolationError: the filter left no text.
         """
-        from skk.errors import ContentPolicyViolationError, InvalidResponseError, StreamTruncatedError
-
         if self._streamed and self.finish_reason is None and not self._ended:
+            from skk.errors import StreamTruncatedError
+
             raise StreamTruncatedError(length=len("".join(self.pieces)))
         if not self._found:
+            from skk.errors import InvalidResponseError
+
             raise InvalidResponseError(reason=say(mark("a reply without choices")))
         if self.finish_reason == "content_filter" and not self.pieces:
+            from skk.errors import ContentPolicyViolationError
+
             raise ContentPolicyViolationError
 
     def message(self) -> dict[str, Any]:
