@@ -145,7 +145,7 @@ class SkkError(Exception):
     sentence = mark("something went wrong")
 
     def __init__(self, sentence: str | None = None, /, **facts: object) -> None:
-        super().__init__()
+        Exception.__init__(self)  # not super(): the SDK's classes beside ours want arguments of their own
         if sentence is not None:
             self.sentence = sentence
         self.facts = facts

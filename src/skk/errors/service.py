@@ -10,6 +10,8 @@ from skk.texts import mark
 
 from . import ChatRequestError, ConfigurationError
 
+# What the SDK's errors carry, and what users read from them.
+_OF_THE_SDK = {"message", "request", "response", "status_code", "request_id", "body", "code", "param", "type"}
 _NOT_PICKLED = ("request", "response")  # live objects of the HTTP library; the request's headers hold the key
 
 
@@ -34,8 +36,8 @@ class _ServiceError(ChatRequestError, openai.APIError):
 
     def __init__(self, sentence: str | None = None, /, *, cause: Exception | None = None, **facts: object) -> None:
         ChatRequestError.__init__(self, sentence, **facts)
-        if isinstance(cause, openai.APIError):
-            vars(self).update({k: v for k, v in vars(cause).items() if not k.startswith("_")})
+        for name in _OF_THE_SDK & vars(cause).keys() if cause is not None else ():
+            setattr(self, name, vars(cause)[name])
         self.message = str(facts.get("message") or self.message or self.english)
 
     def __reduce__(self) -> tuple[Any, ...]:
