@@ -1,0 +1,41 @@
+"""Door 1: the terminal. ``skk chat`` talks, ``skk ask`` asks once, ``skk simulator`` plays a service.
+
+- `commands`: what can be typed after ``skk``.
+- `chat`, `ask`: the two ways of talking; `slash`: the commands in a talk.
+- `connect`: whom a talk is with.
+- `render`: an answer on the screen, and nothing else that a model might send there.
+- `environment`: where a person reads and writes.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from skk.texts import mark, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .environment import Environment
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None, environment: Environment | None = None) -> int:
+    """Do what was typed, and give the exit status: 0, 1 (failure), 2 (usage) or 130 (Ctrl-C).
+
+    Args:
+        arguments: what follows the program's name; None for what was typed.
+        environment: where to read and write; None for this process's own.
+    """
+    try:
+        import click  # noqa: F401  # 40 ms, and an extra
+    except ImportError:
+        stderr = sys.stderr if environment is None else environment.stderr
+        print(say(mark("skk: the terminal program needs one more package: pip install 'skk[cli]'")), file=stderr)
+        return 1
+    from .commands import run
+    from .environment import Environment
+
+    return run(sys.argv[1:] if arguments is None else arguments, environment or Environment())

@@ -1,0 +1,81 @@
+"""Whom a talk is with: the service that a key was found for."""
+
+from __future__ import annotations
+
+import os
+
+from skk.config import DEFAULT_IMAGE_MODEL, user_config_path, user_settings
+from skk.errors import ConfigurationError
+from skk.texts import mark
+
+from .environment import native
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from skk.openai import Chat
+
+__all__ = ["Wanted", "no_key"]
+
+
+class Wanted:
+    """What was asked for on the command line; None where nothing was.
+
+    Args:
+        model: the model to ask.
+        base_url: the address of the service.
+        system: what the model is to be.
+        max_messages: how many messages to keep.
+        key_file: a JSON file that holds the key.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str | None = None,
+        base_url: str | None = None,
+        system: str | None = None,
+        max_messages: int | None = None,
+        key_file: str | None = None,
+    ) -> None:
+        self.model = model
+        self.base_url = base_url
+        self.system = system
+        self.max_messages = max_messages
+        self.key_file = None if key_file is None else native(key_file)
+
+    @property
+    def has_key(self) -> bool:
+        """Whether there is a key to pay with, looked for where a `Chat` looks."""
+        return bool(self.key_file is not None or os.environ.get("OPENAI_API_KEY") or user_settings().api_key)
+
+    @property
+    def has_address(self) -> bool:
+        """Whether a service was named: a talk meant for it must not go to another."""
+        return bool(self.base_url or os.environ.get("OPENAI_BASE_URL") or user_settings().base_url)
+
+    def chat(self, **instead: Any) -> Chat:
+        """Give the chat; `instead` goes before what was asked for."""
+        from skk.openai import Chat
+
+        options = {
+            "model": self.model,
+            "base_url": self.base_url,
+            "system": self.system,
+            "msg_max_count": self.max_messages,
+            "key_file": self.key_file,
+            "image_model": DEFAULT_IMAGE_MODEL,  # else --model, which talks, would be asked to draw
+        }
+        return Chat(**{name: value for name, value in {**options, **instead}.items() if value is not None})
+
+
+def no_key() -> ConfigurationError:
+    """Give the failure of a person without a key."""
+    return ConfigurationError(
+        mark(
+            "no api key: set OPENAI_API_KEY (any word will do for a local server), pass --key-file FILE, "
+            "or write API_SECRET_KEY below [OpenAI] in {path}"
+        ),
+        path=user_config_path(),
+    )

@@ -1,0 +1,137 @@
+"""What a person sees of an answer or of a failure. Nothing that steers a terminal gets through."""
+
+from __future__ import annotations
+
+import re
+
+from skk.texts import mark, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from skk.chat.stream import AsyncStream
+    from skk.openai import Answer
+
+    from .environment import Environment
+
+__all__ = ["INTERRUPTED", "Display", "Filter", "clean", "explain", "remark"]
+
+# ECMA-48: control sequences (CSI), control strings (OSC, DCS, SOS, PM, APC) and short escapes.
+_CSI, _STRING = r"(?:\x1b\[|\x9b)", r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])"
+_INTRODUCER = re.compile(r"[\x1b\x90\x98\x9b\x9d-\x9f]")
+_SEQUENCE = re.compile(
+    rf"{_CSI}[0-?]*[ -/]*[@-~]"
+    rf"|{_STRING}[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b(?:[ -/]+[0-~]|[0-OQ-WYZ\\`-~])"
+)
+_BEGINNING = re.compile(rf"(?:{_CSI}[0-?]*[ -/]*|{_STRING}[^\x07\x1b\x9c\n]*\x1b?|\x1b[ -/]*)\Z")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+# A sequence longer than this is none: a text must not vanish behind a beginning without an end.
+_LONGEST = 256
+
+
+class Filter:
+    r"""Takes out of a text, piece by piece, what steers a terminal: only newlines and tabs stay.
+
+    >>> Filter().feed("a\x1b[31mb")
+    'ab'
+    """
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def feed(self, piece: str) -> str:
+        """Give what may be shown. The beginning of a sequence is held until its end comes."""
+        text = self._held + piece
+        self._held = ""
+        shown: list[str] = []
+        at = 0
+        while found := _INTRODUCER.search(text, at):
+            shown.append(text[at : found.start()])
+            at = found.start()
+            if sequence := _SEQUENCE.match(text, at):
+                at = sequence.end()
+            elif len(text) - at <= _LONGEST and _BEGINNING.match(text, at):
+                self._held = text[at:]
+                at = len(text)
+            else:
+                at += 1
+        shown.append(text[at:])
+        return _CONTROL.sub("", "".join(shown))
+
+    def finish(self) -> str:
+        """Give what was held and is no sequence after all."""
+        held, self._held = self._held, ""
+        return _CONTROL.sub("", held)
+
+
+def clean(text: object) -> str:
+    """Give a whole text without what steers a terminal."""
+    found = Filter()
+    return found.feed(str(text)) + found.finish()
+
+
+class Display:
+    """One answer on the screen, growing.
+
+    Attributes:
+        text: what has been shown, as the model sent it.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        self.text = ""
+        self._environment = environment
+        self._filter = Filter()
+
+    async def show(self, stream: AsyncStream) -> Answer:
+        """Show an answer while it comes, and give it when it is complete."""
+        last = ""
+        try:
+            async with stream:
+                async for piece in stream:
+                    self.text += piece
+                    if shown := self._filter.feed(piece):
+                        self._environment.write(shown)
+                        last = shown
+        finally:
+            rest = self._filter.finish()
+            if last + rest and not (last + rest).endswith("\n"):
+                self._environment.write(rest + "\n")
+        assert stream.answer is not None  # a stream that ends without an error is complete
+        return stream.answer
+
+
+INTERRUPTED = mark("[interrupted]")
+
+_REMARKS = {
+    "length": mark("[cut off: the answer is as long as the model may make it]"),
+    "content_filter": mark("[cut off by the service's content filter]"),
+}
+
+
+def remark(answer: Answer) -> str | None:
+    """Say what a person should know of an answer; None if it is whole."""
+    sentence = _REMARKS.get(answer.finish_reason or "")
+    return None if sentence is None else say(sentence)
+
+
+# The next step, for failures whose own sentence leaves it to the service's words.
+_NEXT = {
+    "rate_limit": mark("wait a little and ask again, or look at the account's plan"),
+    "permission_denied": mark("use another key or another model"),
+    "bad_request": mark("try another model with --model, or ask in other words"),
+    "unprocessable": mark("try another model with --model, or ask in other words"),
+    "conflict": mark("ask again"),
+    "status": mark("ask again, or check the address in --base-url"),
+}
+
+
+def explain(error: Exception) -> str:
+    """Give a failure as one line: what happened, and the next step."""
+    if isinstance(error, OSError) and error.filename is not None:
+        line = say(mark("{path}: {reason}"), path=error.filename, reason=error.strerror)
+    else:
+        line = str(error) or type(error).__name__
+    if (step := _NEXT.get(getattr(error, "kind", ""))) is not None:
+        line = say(mark("{failure}; next: {step}"), failure=line.rstrip(".。"), step=say(step))
+    return "skk: " + " ".join(clean(line).split())

@@ -1,0 +1,148 @@
+"""The commands in a talk: ``/rollback``, ``/pin`` … What they show goes to stdout, like an answer."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+
+from skk.errors import ConfigurationError
+from skk.texts import mark, say
+
+from .environment import native
+from .render import clean
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .chat import Talk
+
+__all__ = ["obey"]
+
+_FORMS = {
+    "rollback": ("/rollback [N]", mark("take back the last N turns, or the last one")),
+    "pin": ("/pin I...", mark("pin the messages with these numbers: they stay when --max-messages is reached")),
+    "unpin": ("/unpin I...", mark("unpin the messages with these numbers")),
+    "history": ("/history", mark("show the history with its numbers; * is pinned")),
+    "save": ("/save FILE", mark("save the history as a JSON file")),
+    "load": ("/load FILE", mark("add the messages of a JSON file to the history")),
+    "image": ("/image PROMPT", mark("have a picture drawn, saved as a PNG file in the current folder")),
+    "help": ("/help", mark("this list; a line that begins with a blank is never a command")),
+    "quit": ("/quit", mark("leave, as Ctrl-D does; Ctrl-C stops an answer")),
+}
+
+
+def obey(talk: Talk, name: str, argument: str) -> bool:
+    """Do what a command wants; True if the talk is over.
+
+    Raises:
+        ConfigurationError: there is no such command, or it is written otherwise.
+        SkkError, OSError, ValueError: it failed.
+    """
+    if name == "quit":
+        return True
+    if name not in _COMMANDS:
+        raise ConfigurationError(mark("there is no command /{name}: /help lists them"), name=name)
+    _COMMANDS[name](talk, argument)
+    return False
+
+
+def _rollback(talk: Talk, argument: str) -> None:
+    count = _numbers("rollback", argument or "1")
+    if len(count) != 1:
+        raise _misspelt("rollback")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        talk.chat.rollback(count[0])
+    talk.environment.write(clean(printed.getvalue()) or say(mark("no turn is left")) + "\n")
+
+
+def _pin(talk: Talk, argument: str) -> None:
+    talk.chat.pin(*_numbers("pin", argument))
+    _history(talk, "")
+
+
+def _unpin(talk: Talk, argument: str) -> None:
+    talk.chat.unpin(*_numbers("unpin", argument))
+    _history(talk, "")
+
+
+def _history(talk: Talk, _: str) -> None:
+    from skk.messages import plain_text
+
+    pinned = set(talk.chat.pinned)
+    messages = talk.chat.fetch_messages()
+    for index, message in enumerate(messages):
+        star = "*" if index in pinned else " "
+        talk.environment.write(f"{index:>3}{star} [{clean(message['role'])}] {clean(plain_text(message))}\n")
+    if not messages:
+        talk.environment.write(say(mark("the history is empty")) + "\n")
+
+
+def _save(talk: Talk, argument: str) -> None:
+    talk.chat.dump(native(_needed("save", argument)))
+    count = len(talk.chat.fetch_messages())
+    talk.environment.write(say(mark("{path}: {count} messages saved"), path=clean(argument), count=count) + "\n")
+
+
+def _load(talk: Talk, argument: str) -> None:
+    talk.chat.load(native(_needed("load", argument)))
+    count = len(talk.chat.fetch_messages())
+    sentence = mark("{path}: loaded, the history now holds {count} messages")
+    talk.environment.write(say(sentence, path=clean(argument), count=count) + "\n")
+
+
+def _image(talk: Talk, argument: str) -> None:
+    pictures = talk.run(talk.chat.async_dalle(_needed("image", argument)))
+    for picture in pictures or ():
+        talk.environment.write(_save_picture(picture) + "\n")
+
+
+def _save_picture(data: bytes) -> str:
+    """Save a picture in the current folder under a name that is free, and give the name."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    number = 1
+    while True:
+        name = f"image-{stamp}-{number}.png"
+        try:
+            with open(name, "xb") as file:
+                file.write(data)
+            return name
+        except FileExistsError:
+            number += 1
+
+
+def _help(talk: Talk, _: str) -> None:
+    for form, does in _FORMS.values():
+        talk.environment.write(f"{form:<14} {say(does)}\n")
+
+
+_COMMANDS: dict[str, Callable[[Talk, str], None]] = {
+    "rollback": _rollback,
+    "pin": _pin,
+    "unpin": _unpin,
+    "history": _history,
+    "save": _save,
+    "load": _load,
+    "image": _image,
+    "help": _help,
+}
+
+
+def _misspelt(name: str) -> ConfigurationError:
+    return ConfigurationError(mark("write it like this: {form}"), form=_FORMS[name][0])
+
+
+def _needed(name: str, argument: str) -> str:
+    if not argument:
+        raise _misspelt(name)
+    return argument
+
+
+def _numbers(name: str, argument: str) -> list[int]:
+    words = _needed(name, argument).replace(",", " ").split()
+    try:
+        return [int(word) for word in words]
+    except ValueError:
+        raise _misspelt(name) from None
