@@ -10,7 +10,7 @@ PYTEST := $(PY) -m pytest -n auto --maxprocesses=4
 FOREIGN := .services/aimock
 
 .DEFAULT_GOAL := help
-.PHONY: run test lint bench prove test-all services lock clean help
+.PHONY: run test lint bench prove test-all services texts lock clean help
 
 run: $(VENV)/.run            ## hold a conversation (skk chat); without an api key, with the simulator
 	@$(BIN)/skk chat $(ARGS)
@@ -32,6 +32,9 @@ test-all: $(VENV)/.dev       ## every Python found with every major of the SDK
 	@$(PY) scripts/test_all.py $(ARGS)
 
 services: $(FOREIGN)/.done   ## the real parts that tests talk to (needs Node.js >= 20 with npm)
+
+texts: $(VENV)/.dev          ## collect the sentences people read, and compile their Chinese
+	$(PY) scripts/texts.py
 
 lock: $(VENV)/.dev           ## renew requirements/*.txt
 	UV=$(BIN)/uv sh scripts/lock.sh
