@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from skk.turns import Event, Turn
 
-    from .clients import Client
+    from .clients import Client, Connection
 
 __all__ = ["AsyncWire", "adrive"]
 
@@ -64,24 +64,29 @@ class AsyncWire(Wire):
 
     async def download(self, url: str) -> bytes:
         """Fetch a file that the service points to, without the key."""
-        response = await (await self.client()).http.get(url)
-        response.raise_for_status()
+        try:
+            response = await (await self.client()).http.get(url)
+            response.raise_for_status()
+        except Exception as error:  # named, and raised
+            raise self.not_downloaded(error, url) from error
         return bytes(response.content)
 
     async def client(self) -> Client:
         """Give the client of the running loop, and see that it is closed when the loop ends."""
-        client = self.connection.aio(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        client = self.connection.aio(loop)
         if client.keeper is None and client.own:
-            client.keeper = _keep(client)
+            client.keeper = _keep(client, self.connection, loop)
             await anext(client.keeper)
         return client
 
 
-async def _keep(client: Client) -> AsyncGenerator[None, None]:
+async def _keep(client: Client, connection: Connection, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]:
     """Close a client when its loop ends: nobody says when that is, but suspended generators are closed then."""
     try:
         yield
     finally:
+        connection.forget(loop)
         await client.http.aclose()
 
 

@@ -62,7 +62,7 @@ class Connection:
             raise ConfigurationError(
                 mark("transport={value!r} is unknown: use 'aiohttp', or leave it away"), value=transport
             )
-        self._options = dict(options)
+        self._options = {name: value for name, value in options.items() if name != "base_url" or value is not None}
         self._http_client = self._options.pop("http_client", None)
         self._proxy = proxy
         self._transport = transport
@@ -73,8 +73,7 @@ class Connection:
     def _shared_key(self) -> Any:
         """Give what makes two configurations the same; None for one that cannot be shared."""
         items = tuple(sorted((name, _frozen(value)) for name, value in self._options.items()))
-        around = [(name, os.environ[name]) for name in _ENVIRONMENT if name in os.environ]  # a miss of get() costs 1 µs
-        key = (items, self._proxy, self._transport, *around)
+        key = (items, self._proxy, self._transport, *map(os.environ.get, _ENVIRONMENT))
         try:
             hash(key)
         except TypeError:
@@ -89,6 +88,10 @@ class Connection:
         """Give the client of this event loop: a connection belongs to the loop that it was opened in."""
         return self._of(self._clients.of_loop(loop), sync=False)
 
+    def forget(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let go of an event loop that is over: its clients would keep it alive."""
+        self._clients.forget_loop(loop)
+
     def _of(self, clients: dict[Any, Client], *, sync: bool) -> Client:
         if (client := clients.get(self._key)) is None:
             with _lock:
@@ -102,7 +105,7 @@ class Connection:
             given = None
         http = given if given is not None else self._make_http(sync)
         cls = openai.OpenAI if sync else openai.AsyncOpenAI
-        options = {"base_url": self.base_url, **self._options, "http_client": http}
+        options = {**self._options, "http_client": http}
         if credentials_elsewhere(options):
             return Client(cls(**options), http, sync=sync, own=given is None)
         return Client(cls(api_key="not-a-key", **options), http, sync=sync, own=given is None)
@@ -192,6 +195,9 @@ class _Clients:
     def of_loop(self, loop: asyncio.AbstractEventLoop) -> dict[Any, Client]:
         clients = self._loops.get(loop)
         return self._loops.setdefault(loop, {}) if clients is None else clients
+
+    def forget_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loops.pop(loop, None)
 
     def forget(self) -> None:
         self.sync.clear()

@@ -65,8 +65,11 @@ class SyncWire(Wire):
 
     def download(self, url: str) -> bytes:
         """Fetch a file that the service points to, without the key."""
-        response = self.connection.sync().http.get(url)
-        response.raise_for_status()
+        try:
+            response = self.connection.sync().http.get(url)
+            response.raise_for_status()
+        except Exception as error:  # named, and raised
+            raise self.not_downloaded(error, url) from error
         return bytes(response.content)
 
 

@@ -9,6 +9,7 @@ import time
 import openai
 
 from skk.errors import RequestDeadlineError
+from skk.keys import Lease
 
 from .classify import classify
 from .clients import HTTP, Connection
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from skk.failure import Failure
-    from skk.keys import AKPool, Lease, OneKey
+    from skk.keys import AKPool, OneKey
     from skk.turns import Request, Turn
 
 __all__ = ["Incoming", "Wire"]
@@ -105,6 +106,10 @@ class Wire:
         failure = classify(error, lease, base_url=self.connection.base_url, model=turn.model)
         logger.debug("attempt %d with key %s failed: %r", turn.attempts + 1, lease.fingerprint, failure.error)
         return failure
+
+    def not_downloaded(self, error: Exception, url: str) -> Exception:
+        """Give the named error for a file that the service points to and that does not come."""
+        return classify(error, Lease(None), base_url=url.partition("?")[0], model=None).error
 
 
 class Incoming:
