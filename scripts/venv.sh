@@ -20,19 +20,28 @@ if ! "$bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/
     if [ -d "$folder/Scripts" ]; then bin=$folder/Scripts; fi
 fi
 
-if [ -n "${UV:-}" ]; then # a uv that is there already: test-all hands in that of .venv
-    install() { "$UV" pip install --quiet --python "$bin/python" "$@"; }
-else
+if [ -z "${UV:-}" ]; then
     if ! "$bin/python" -m uv --version >/dev/null 2>&1; then
         "$bin/python" -m pip install $quiet --require-hashes -r requirements/uv.txt ||
             echo "skk: uv cannot be had here; pip does the same, only slower"
     fi
-    if "$bin/python" -m uv --version >/dev/null 2>&1; then
-        install() { "$bin/python" -m uv pip install --quiet --python "$bin/python" "$@"; }
-    else
-        install() { "$bin/python" -m pip install $quiet "$@"; }
-    fi
+    # uv does not read pip's configuration: a mirror or a company's own index that stands there counts for both
+    index=$("$bin/python" -m pip config get global.index-url 2>/dev/null || true)
+    [ -z "${PIP_INDEX_URL:-$index}" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-${PIP_INDEX_URL:-$index}}"
 fi
+# certificates as the system has them, like pip: a company's proxy may have its own
+export UV_SYSTEM_CERTS=1
+
+install() {
+    if [ -n "${UV:-}" ]; then # one that is there already: test-all hands in that of .venv
+        "$UV" pip install --quiet --python "$bin/python" "$@"
+    elif "$bin/python" -m uv --version >/dev/null 2>&1 &&
+        "$bin/python" -m uv pip install --quiet --python "$bin/python" "$@"; then
+        :
+    else
+        "$bin/python" -m pip install $quiet "$@"
+    fi
+}
 echo "skk: installing $requirements into $folder ..."
 install --require-hashes -r "$requirements"
 # no network: hatchling is among the pinned, and nothing else is looked at
