@@ -43,7 +43,10 @@ def test_an_answer_is_a_str_that_knows_more(ask, chat):
 def test_the_history_keeps_the_plain_text(ask, chat):
     """After a turn the history holds the question and the answer as plain dicts."""
     ask(chat, "自然数50的后面是几?")
-    assert [{"role": "user", "content": "自然数50的后面是几?"}, {"role": "assistant", "content": "51"}] == chat.fetch_messages()
+    assert [
+        {"role": "user", "content": "自然数50的后面是几?"},
+        {"role": "assistant", "content": "51"},
+    ] == chat.fetch_messages()
 
 
 def test_a_pair_is_added_to_what_was_added_meanwhile(ask, chat):
@@ -110,7 +113,9 @@ def test_system_goes_first_and_is_neither_counted_nor_fetched(ask, simulator):
     """`system` leads every request, can be set, and is not part of the history."""
     chat = Chat("sk-test-key", base_url=simulator.base_url, model=MODEL, system="be brief", msg_max_count=1)
     ask(chat, "hello")
-    assert [("system", "be brief"), ("user", "hello")] == [(m["role"], m["content"]) for m in sent(simulator)["messages"]]
+    assert [("system", "be brief"), ("user", "hello")] == [
+        (m["role"], m["content"]) for m in sent(simulator)["messages"]
+    ]
     chat.system = None
     ask(chat, "hello")
     assert ["user"] == [m["role"] for m in sent(simulator)["messages"]]
