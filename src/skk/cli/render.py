@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from skk.texts import mark, say
@@ -126,12 +127,26 @@ _NEXT = {
 }
 
 
+# The troubles with files that a person causes; the system's own words are in its own language.
+_FILE_TROUBLES: tuple[tuple[type[OSError], str], ...] = (
+    (FileNotFoundError, mark("no such file or folder")),
+    (PermissionError, mark("no permission for it")),
+    (IsADirectoryError, mark("it is a folder: name a file")),
+)
+
+
 def explain(error: Exception) -> str:
     """Give a failure as one line: what happened, and the next step."""
     if isinstance(error, OSError) and error.filename is not None:
-        line = say(mark("{path}: {reason}"), path=error.filename, reason=error.strerror)
+        found = (say(sentence) for kind, sentence in _FILE_TROUBLES if isinstance(error, kind))
+        line = say(mark("{path}: {reason}"), path=_readable(error.filename), reason=next(found, error.strerror))
     else:
         line = str(error) or type(error).__name__
     if (step := _NEXT.get(getattr(error, "kind", ""))) is not None:
         line = say(mark("{failure}; next: {step}"), failure=line.rstrip(".。"), step=say(step))
     return "skk: " + " ".join(clean(line).split())
+
+
+def _readable(path: object) -> str:
+    """Give a path as it was typed, where the system's encoding (``LC_ALL=C``) has no word for it."""
+    return os.fsencode(path).decode("utf-8", "replace") if isinstance(path, (str, bytes)) else str(path)

@@ -39,7 +39,7 @@ stable word of ours, ``error.code`` the service's. All of them pickle and copy. 
 
 from __future__ import annotations
 
-from skk.texts import mark, say
+from skk.texts import in_english, mark, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class SkkError(Exception):
     @property
     def english(self) -> str:
         """The sentence for logs."""
-        return self.sentence.format_map(self.facts) if self.facts else self.sentence
+        return in_english(self.sentence, self.facts)
 
 
 class ConfigurationError(SkkError, ValueError):

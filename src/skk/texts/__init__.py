@@ -12,10 +12,12 @@ from contextvars import ContextVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextvars import Token
     from gettext import NullTranslations
+    from typing import Self
 
-__all__ = ["language", "mark", "say", "speaking"]
+__all__ = ["in_english", "language", "mark", "say", "speaking"]
 
 _catalogues: dict[str, NullTranslations] = {}
 _spoken: ContextVar[str | None] = ContextVar("skk_language", default=None)
@@ -65,9 +67,31 @@ def say(sentence: str, /, **facts: object) -> str:
     >>> say("{count} messages", count=2)
     '2 messages'
     """
-    if language() == "zh":
-        sentence = _catalogue("zh").gettext(sentence)
-    return sentence.format_map(facts) if facts else sentence
+    if language() != "zh":
+        return sentence.format_map(facts) if facts else sentence
+    chinese = _catalogue("zh").gettext(sentence)
+    return _Said(chinese.format_map(facts) if facts else chinese, in_english(sentence, facts))
+
+
+def in_english(sentence: str, facts: Mapping[str, object]) -> str:
+    """Give the sentence for a log: in English, and the facts that are sentences themselves too."""
+    if not facts:
+        return sentence
+    return sentence.format_map({name: getattr(fact, "english", fact) for name, fact in facts.items()})
+
+
+class _Said(str):
+    """A translated sentence that knows its English: it may become a fact of another one, and go into a log."""
+
+    english: str
+
+    def __new__(cls, text: str, english: str = "") -> Self:
+        self = super().__new__(cls, text)
+        self.english = english
+        return self
+
+    def __str__(self) -> str:  # `str(error)` gives the sentence with its English, not a copy without
+        return self
 
 
 def _catalogue(name: str) -> NullTranslations:

@@ -170,7 +170,7 @@ def redact(error: BaseException, secret: object) -> None:
 
 def _without(key: str, shown: str, value: Any) -> Any:
     if isinstance(value, str):
-        return value.replace(key, shown)
+        return value.replace(key, shown) if key in value else value  # a sentence of ours keeps its English
     if isinstance(value, bytes):
         return value.replace(key.encode(), shown.encode())
     if isinstance(value, dict):
