@@ -18,7 +18,7 @@ READMES = ["README.md", "README.zh-CN.md"]
 
 
 def blocks(readme, language):
-    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / readme).read_text(encoding="utf-8"), re.M | re.S)
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / readme).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
 def promised(block):
@@ -79,7 +79,7 @@ def test_shell_snippets_run(readme, as_a_reader):
     for line in "".join(blocks(readme, "sh")).splitlines():
         command = line.partition("  #")[0].strip()
         if command.startswith("make "):
-            assert re.search(rf"^{command.removeprefix('make ')}:", makefile, re.M), command
+            assert re.search(rf"^{command.removeprefix('make ')}:", makefile, re.MULTILINE), command
         else:
             asked = (
                 {"input": "What comes after the number 8?\n"}
