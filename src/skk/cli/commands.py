@@ -73,7 +73,9 @@ def _program(environment: Environment) -> click.Group:
     def talking(command: Callable[..., int]) -> Callable[..., int]:
         for option in (
             language,
-            click.option("--key-file", metavar="FILE", help=say(mark('JSON file {"api": "your key"}.'))),
+            click.option(
+                "--key-file", metavar="FILE", help=say(mark("JSON file that holds the key under the name api."))
+            ),
             click.option(
                 "--max-messages",
                 metavar="N",
