@@ -7,9 +7,11 @@ these shapes becomes one; what is none raises here, once.
 
 from __future__ import annotations
 
+import random
+
 from skk.errors import SkkError
 from skk.messages import Reply, encode
-from skk.texts import mark, say
+from skk.texts import mark
 
 from .turn import DONE, Event
 
@@ -23,6 +25,12 @@ __all__ = ["Draft", "unreadable"]
 # What comes whole in one fragment, and is not put together from several.
 _WHOLE = frozenset({"id", "type", "name"})
 
+# What may stand in a message instead of a text.
+_INSTEAD = ("tool_calls", "function_call", "audio", "refusal")
+
+# What reading a value of another shape than expected, or one as deep as a stack, ends in.
+_SHAPE_ERRORS = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
+
 
 class Draft:
     """The first choice of a reply, growing.
@@ -33,7 +41,10 @@ class Draft:
         finish_reason, usage, model: as the service sent them.
     """
 
-    __slots__ = ("_calls", "_ended", "_found", "_streamed", "fields", "finish_reason", "model", "pieces", "usage")
+    __slots__ = (
+        *("_aside", "_calls", "_ended", "_found", "_streamed"),
+        *("fields", "finish_reason", "model", "pieces", "usage"),
+    )
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
@@ -41,6 +52,7 @@ class Draft:
         self.finish_reason: str | None = None
         self.usage: Reply | None = None
         self.model: str | None = None
+        self._aside: set[int] = set()  # the places of pieces that are a refusal's or a transcript's
         self._calls: list[dict[str, Any]] = []
         self._found = False
         self._streamed = False
@@ -77,9 +89,9 @@ class Draft:
             else:
                 try:
                     self._absorb(event)
-                except (KeyError, TypeError, ValueError, AttributeError) as error:  # whatever shape it was not of
-                    if isinstance(error, SkkError):
-                        raise
+                except SkkError:
+                    raise
+                except _SHAPE_ERRORS as error:
                     raise unreadable(event) from error
         return pieces[start:]
 
@@ -87,22 +99,27 @@ class Draft:
         if not isinstance(event, dict):
             raise TypeError
         if event.get("error"):
-            raise _reported(event["error"])
-        self.model = event.get("model") or self.model
+            raise unreadable(event)
+        self.model = _text(event.get("model")) or self.model
         if usage := event.get("usage"):
+            if not isinstance(usage, dict):
+                raise TypeError
             self.usage = Reply(usage)
-        for choice in event.get("choices") or ():
-            if not choice.get("index"):  # with n > 1 the first choice is the answer
-                self._found = True
-                self.finish_reason = choice.get("finish_reason") or self.finish_reason
-                if "message" in choice:
-                    self._fill(choice["message"].items())
-                else:
+        for place, choice in enumerate(event.get("choices") or ()):
+            index = choice.get("index")
+            if (place if index is None else index) == 0:  # with n > 1 the first choice is the answer
+                if (message := choice.get("message")) is not None:
+                    self._fill(message)
+                elif self._streamed or "delta" in choice:  # the last chunk may have a finish_reason alone
                     self._streamed = True
-                    self._fill((choice["delta"] or {}).items())
+                    self._fill(choice.get("delta") or {})
+                else:
+                    raise TypeError
+                self._found = True
+                self.finish_reason = _text(choice.get("finish_reason")) or self.finish_reason
 
-    def _fill(self, fields: Any) -> None:
-        for name, value in fields:
+    def _fill(self, fields: dict[str, Any]) -> None:
+        for name, value in fields.items():
             if value is None or name == "role":
                 continue
             if name == "content":
@@ -110,12 +127,12 @@ class Draft:
             elif name == "tool_calls":
                 for call in value:
                     self._call(call)
-            else:
+            elif value or name not in _INSTEAD:
                 _merge(self.fields, name, value)
                 if name == "refusal":
-                    self._say(value)
-                elif name == "audio" and value.get("transcript"):
-                    self._say(value["transcript"])
+                    self._say_aside(_text(value))
+                elif name == "audio":
+                    self._say_aside(_text(value.get("transcript")))
 
     def _say(self, content: object) -> None:
         if isinstance(content, list):
@@ -125,22 +142,34 @@ class Draft:
         if content:
             self.pieces.append(content)
 
+    def _say_aside(self, text: str | None) -> None:
+        """Say what is a text to people, and not the message's content."""
+        if text:
+            self._aside.add(len(self.pieces))
+            self.pieces.append(text)
+
     def _call(self, fragment: dict[str, Any]) -> None:
-        """Put a fragment of a tool call where it belongs: by its index, else by its id, else to the last."""
-        index = fragment.get("index")
+        """Put a fragment of a tool call where it belongs: by its index, else by its id, else to the last.
+
+        A fragment that names a function, without an index or with another call's, begins a call.
+        """
+        calls, id, index = self._calls, _text(fragment.get("id")), fragment.get("index")
+        begins = bool((fragment.get("function") or {}).get("name"))
         if index is None:
-            ids = [call.get("id") for call in self._calls]
-            if not self._streamed or (fragment.get("id") and fragment["id"] not in ids):
-                index = len(ids)
+            ids = [call.get("id") for call in calls]
+            if id and id in ids:
+                index = ids.index(id)
             else:
-                index = ids.index(fragment["id"]) if fragment.get("id") else len(ids) - 1
-        if not 0 <= index <= len(self._calls) + 128:
+                index = len(calls) if id or begins or not calls else len(calls) - 1
+        elif begins and 0 <= index < len(calls) and id and calls[index].get("id", id) != id:
+            index = len(calls)  # some servers give all calls the index 0
+        if not 0 <= index <= len(calls) + 128:
             raise ValueError
-        while len(self._calls) <= index:
-            self._calls.append({})
+        while len(calls) <= index:
+            calls.append({})
         for name, value in fragment.items():
-            if name != "index" and value is not None:
-                _merge(self._calls[index], name, value)
+            if name != "index" and value not in (None, ""):
+                _merge(calls[index], name, value)
 
     def check(self) -> None:
         """See that the answer is complete.
@@ -157,43 +186,61 @@ class Draft:
         if not self._found:
             from skk.errors import InvalidResponseError
 
-            raise InvalidResponseError(reason=say(mark("a reply without choices")))
+            raise InvalidResponseError(mark("the service sent a reply without choices: check base_url and model"))
         if self.finish_reason == "content_filter" and not self.pieces:
             from skk.errors import ContentPolicyViolationError
 
             raise ContentPolicyViolationError
 
     def message(self) -> dict[str, Any]:
-        """Give the assistant's message as it came."""
+        """Give the assistant's message as it came.
+
+        Raises:
+            InvalidResponseError: it holds a tool call that is none.
+        """
         fields = dict(self.fields)
-        if self._calls:
-            fields["tool_calls"] = [_whole_call(call, i) for i, call in enumerate(self._calls)]
-        text = "".join(self.pieces)
-        spoken = None if "refusal" in fields or "audio" in fields else text
-        return {"role": "assistant", "content": spoken or (None if fields.keys() & _INSTEAD else ""), **fields}
+        try:
+            if "function_call" in fields:
+                fields["function_call"] = _whole_function(fields["function_call"])
+            if calls := [_whole_call(call) for call in self._calls if call]:
+                fields["tool_calls"] = calls
+        except _SHAPE_ERRORS as error:
+            raise unreadable({**fields, "tool_calls": self._calls}) from error
+        content = "".join([piece for place, piece in enumerate(self.pieces) if place not in self._aside])
+        return {"role": "assistant", "content": content or (None if fields.keys() & _INSTEAD else ""), **fields}
 
     def kept(self) -> dict[str, Any]:
         """Give the assistant's message in the form that the API takes back."""
         fields = self.message()
-        if "audio" in fields:
-            fields["audio"] = {"id": fields["audio"].get("id")}
+        fields.pop("pinned", None)  # a word of our own archives
+        if (id := fields.pop("audio", {}).get("id")) is not None:
+            fields["audio"] = {"id": id}
         elif text := "".join(self.pieces):
             fields["content"] = text
         return fields
 
 
-_INSTEAD = {"tool_calls", "function_call", "audio", "refusal"}
+def _text(value: object) -> str | None:
+    """Give a text, or None for none.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError
 
 
 def _merge(target: dict[str, Any], name: str, value: Any) -> None:
     """Put a fragment to what has come: texts and lists grow, objects merge, anything else is the newest."""
     known = target.get(name)
     if isinstance(value, dict):
-        inner = target.setdefault(name, {}) if known is None or isinstance(known, dict) else {}
+        if not isinstance(known, dict):
+            known = target[name] = {}
         for key, item in value.items():
             if item is not None:
-                _merge(inner, key, item)
-    elif known is not None and name in _WHOLE:
+                _merge(known, key, item)
+    elif known and name in _WHOLE:
         pass  # some servers send the name again with every fragment
     elif (isinstance(value, str) and isinstance(known, str)) or (isinstance(value, list) and isinstance(known, list)):
         target[name] = known + value  # type: ignore[operator]  # mypy does not see that both are of one kind
@@ -201,32 +248,39 @@ def _merge(target: dict[str, Any], name: str, value: Any) -> None:
         target[name] = value
 
 
-def _whole_call(call: dict[str, Any], index: int) -> dict[str, Any]:
+def _whole_call(call: dict[str, Any]) -> dict[str, Any]:
     """Give a tool call as the API takes it back, whatever a server left out."""
-    function = call.get("function")
-    if isinstance(function, dict):
-        arguments = function.get("arguments", "")
-        if not isinstance(arguments, str):  # some servers send the object itself
-            arguments = encode(arguments).decode()
-        call = {**call, "function": {**function, "arguments": arguments}}
-    return {"id": f"call_{index}", "type": "function", **call}
+    # An id of ours is kept with the call, and no other answer of the conversation has it.
+    id = call.setdefault("id", f"call_{random.getrandbits(64):016x}")
+    if "function" in call or call.get("type") in (None, "function"):
+        call = {**call, "type": "function", "function": _whole_function(call["function"])}
+    return {"id": id, **call}
 
 
-def unreadable(event: object) -> Exception:
-    """Give the error for something that is no answer, with its beginning."""
+def _whole_function(function: dict[str, Any]) -> dict[str, Any]:
+    name, arguments = function["name"], function.get("arguments", {})
+    if not isinstance(name, str) or not name:
+        raise TypeError
+    if not isinstance(arguments, str):  # some servers send the object itself
+        arguments = encode(arguments).decode()
+    return {**function, "arguments": arguments}
+
+
+def unreadable(event: Any) -> Exception:
+    """Give the error for something that is no answer: its own words if it is an error object, else its beginning."""
     from skk.errors import InvalidResponseError
 
-    return InvalidResponseError(reason=repr(event)[:200])
-
-
-def _reported(error: Any) -> Exception:
-    """Give the error for an error object where an answer was expected."""
-    from skk.errors import InvalidResponseError
-
-    fields = error if isinstance(error, dict) else {"message": error}
-    found = InvalidResponseError(reason=say(mark("an error: {message}"), message=str(fields.get("message"))[:500]))
+    error = event.get("error") if isinstance(event, dict) else None
+    try:
+        if not error:
+            return InvalidResponseError(reason=repr(event)[:200])
+        fields = error if isinstance(error, dict) and "message" in error else {"message": error}
+        message = str(fields["message"])
+    except RecursionError:
+        return InvalidResponseError(reason="[[[[…")
+    sentence = mark("the service sent an error instead of an answer: {message}")
+    found = InvalidResponseError(sentence, message=message[:2000])
     found.body = error
-    found.message = str(fields.get("message"))
     for name in ("code", "type", "param"):
         if fields.get(name) is not None:
             setattr(found, name, str(fields[name]))
