@@ -25,6 +25,9 @@ ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function
 # What may stand in an assistant's message instead of a text.
 _INSTEAD_OF_TEXT = ("tool_calls", "function_call", "audio", "refusal")
 
+# What the SDK's structured answers hold beside the message itself; the API refuses it.
+_NOT_SENT = {"parsed": True, "tool_calls": {"__all__": {"function": {"parsed_arguments"}}}}
+
 # Thoughts go back to the service only with the tool calls that they led to (DeepSeek answers 400 otherwise);
 # nobody takes annotations back.
 _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details")
@@ -97,8 +100,8 @@ def message(given: Any, position: object = 0) -> Message:
     Raises:
         InvalidMessageError: the API would refuse it.
     """
-    if callable(getattr(given, "model_dump", None)):  # a message as the SDK gives it
-        given = given.model_dump(exclude_none=True)
+    if _is_model(given):  # a message as the SDK gives it
+        given = given.model_dump(exclude_none=True, exclude=_NOT_SENT)
     if not isinstance(given, dict):
         reason = say(mark("a message is a dict with role and content, not {type}"), type=type(given).__name__)
         raise InvalidMessageError(position=position, reason=reason)
@@ -115,7 +118,7 @@ def message(given: Any, position: object = 0) -> Message:
             )
         calls = _settle(role, content, fields)
         if isinstance(content, list | tuple):
-            content = _content(list(content), many=True)
+            content = _content(list(content), many=True) or None
         return Message(role, encode({"role": role, "content": content, **fields}), calls, pinned)
     except (ValueError, TypeError, RecursionError) as error:  # what json cannot say, it says with these
         raise InvalidMessageError(position=position, reason=str(error)) from None
@@ -127,7 +130,7 @@ def _settle(role: str, content: object, fields: dict[str, Any]) -> tuple[str, ..
         del fields[name]
     calls: tuple[str, ...] = ()
     if role == "assistant":
-        for name in [name for name, value in fields.items() if value in ("", [], {}) or name == "annotations"]:
+        for name in [name for name, value in fields.items() if value in ("", [], (), {}) or name == "annotations"]:
             del fields[name]
         calls = _call_ids(fields.get("tool_calls", []))
         if not calls:
@@ -171,22 +174,28 @@ def compose(parts: Iterable[Any], messages: Iterable[Any] = ()) -> tuple[Message
         TypeError: something is none of these.
     """
     found: list[Message] = []
-    spoken: list[Part] = []
+    spoken: list[Any] = []
+    silent: list[Message] = []
 
     def close() -> None:
         if spoken:
-            found.append(message({"role": "user", "content": _content(spoken)}, "question"))
+            content = _content(spoken)
+            (found if content else silent).append(message({"role": "user", "content": content}, "question"))
             spoken.clear()
 
     for part in parts:
-        if isinstance(part, str) or (isinstance(part, dict) and "role" not in part):
-            spoken.append(part)
-        else:
+        if _is_model(part) or (isinstance(part, dict) and "role" in part):
             close()
             found.append(message(part, "question"))
+        else:
+            spoken.append(part)
     close()
     found += [message(given, f"messages[{i}]") for i, given in enumerate(messages)]
-    return tuple(found)
+    return tuple(found or silent[:1])
+
+
+def _is_model(given: object) -> bool:
+    return callable(getattr(given, "model_dump", None))
 
 
 def _content(parts: list[Part], many: bool = False) -> str | list[dict[str, Any]]:
@@ -211,6 +220,8 @@ def _checked(part: Any) -> dict[str, Any]:
         raise TypeError(
             say(mark("a part is a str, a Multimodal_Part or a dict with its type, not {part}"), part=repr(part)[:80])
         )
+    if part["type"] == "text" and not isinstance(part.get("text"), str):
+        raise TypeError(say(mark("a part of type text has its text as a str")))
     return part
 
 
@@ -226,34 +237,32 @@ def encode(value: object) -> bytes:
     if not _encoders:
         import json  # 6 ms, two thirds of an interpreter's start
 
-        _encoders.extend(
-            json.JSONEncoder(ensure_ascii=escaped, allow_nan=False, separators=(",", ":"), default=_list).encode
+        _encoders[:] = [  # both at once: another thread may look
+            json.JSONEncoder(ensure_ascii=escaped, allow_nan=False, separators=(",", ":"), default=_plain).encode
             for escaped in (False, True)
-        )
+        ]
     try:
         return _encoders[0](value).encode()
     except UnicodeEncodeError:  # half of a surrogate pair: no UTF-8, but JSON has an escape for it
         return _encoders[1](value).encode()
 
 
-def _list(value: object) -> object:
-    """Say in JSON what the SDK would take too: any iterable as a list, a model as its fields."""
-    if callable(dump := getattr(value, "model_dump", None)):
-        return dump(exclude_none=True)
+def _plain(value: Any) -> object:
+    """Say in JSON what the SDK would take too: a model as its fields, a mapping as a dict, any iterable as a list."""
+    if _is_model(value):
+        return value.model_dump(exclude_none=True)
+    if hasattr(value, "keys"):
+        return dict(value)
     if hasattr(value, "__iter__") and not isinstance(value, (bytes, bytearray)):
         return list(value)
     raise TypeError(say(mark("a value of type {type} cannot be sent as JSON"), type=type(value).__name__))
 
 
-def decode(messages: Sequence[Message], *, pins: bool = False) -> list[dict[str, Any]]:
-    """Give messages as plain dicts, a deep copy; with `pins`, pinned ones say ``"pinned": True``."""
+def decode(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Give messages as plain dicts, a deep copy."""
     import json
 
     found: list[dict[str, Any]] = json.loads(b"[" + b",".join([m.data for m in messages]) + b"]")
-    if pins:
-        for given, kept in zip(found, messages, strict=True):
-            if kept.pinned:
-                given["pinned"] = True
     return found
 
 
@@ -261,8 +270,13 @@ def plain_text(given: Mapping[str, Any]) -> str:
     """Give what a message says as one text; what is no text as a short stand-in."""
     content = given.get("content")
     if isinstance(content, list):
-        return "".join(str(part["text"]) if part.get("type") == "text" else placeholder(part) for part in content)
+        return "".join(part["text"] if part["type"] == "text" else placeholder(part) for part in content)
     if content:
         return str(content)
-    names = [str(call.get("function", {}).get("name")) for call in given.get("tool_calls") or []]
+    names = [_call_name(call) for call in given.get("tool_calls") or []]
     return f"[{', '.join(names)}]" if names else str(given.get("refusal") or "")
+
+
+def _call_name(call: Mapping[str, Any]) -> str:
+    called = call.get("function") or call.get("custom")
+    return str(called["name"]) if isinstance(called, dict) and "name" in called else "call"

@@ -9,7 +9,7 @@ from skk.texts import mark, say
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any, Protocol
+    from typing import Any, Protocol, TypeGuard
 
     class Readable(Protocol):
         def read(self) -> bytes: ...
@@ -102,8 +102,10 @@ class Multimodal_Part(dict[str, "Any"]):  # the name that the older documents st
         return cls._picture(source, None, detail)
 
     @classmethod
-    def image_url(cls, url: str, *, detail: str | None = None) -> Multimodal_Part:
-        """Give a picture by its URL, which the service fetches (``data:`` URLs too)."""
+    def image_url(cls, url: Source, *, detail: str | None = None) -> Multimodal_Part:
+        """Give a picture by its URL, which the service fetches (``data:`` URLs too). `image` takes all else."""
+        if not isinstance(url, str):
+            return cls.image(url, detail=detail)
         return cls(type="image_url", image_url={"url": url} if detail is None else {"url": url, "detail": detail})
 
     @classmethod
@@ -145,7 +147,7 @@ class Multimodal_Part(dict[str, "Any"]):  # the name that the older documents st
     @classmethod
     def _picture(cls, source: Source, word: str | None, detail: str | None) -> Multimodal_Part:
         if _is_url(source):
-            return cls.image_url(str(source), detail=detail)
+            return cls.image_url(source, detail=detail)
         data, _ = read_source(source)
         media_type = sniff(data) or word
         if media_type is None or (word is None and not media_type.startswith("image/")):
@@ -160,12 +162,12 @@ def placeholder(part: Mapping[str, Any]) -> str:
     if not isinstance(inner, dict):
         return f"[{kind}]"
     url = str(inner.get("url") or inner.get("file_data") or inner.get("data") or "")
-    if kind == "input_audio":
-        return f"[audio/{inner.get('format')}, {_size(len(url))}]"
-    if url.startswith("data:"):
-        head, _, data = url.partition(",")
-        return f"[{head[5:].partition(';')[0]}, {_size(len(data))}]"
-    return f"[{kind}: {inner.get('filename') or inner.get('file_id') or url[:80]}]"
+    head, _, data = url.partition(",") if url.startswith("data:") else ("", "", url)
+    name = inner.get("filename") or inner.get("file_id") or (url[:80] if _is_url(url) else "")
+    if name and not head:
+        return f"[{kind}: {name}]"
+    media_type = f"audio/{inner.get('format')}" if kind == "input_audio" else head[5:].partition(";")[0]
+    return f"[{media_type or kind}, {_size(data)}]"
 
 
 def read_source(source: Source) -> tuple[bytes, str | None]:
@@ -186,8 +188,8 @@ def read_source(source: Source) -> tuple[bytes, str | None]:
     raise TypeError(f"pass bytes, a path, a file opened in 'rb' mode or a URL, not {type(source).__name__}")
 
 
-def _is_url(source: object) -> bool:
-    return isinstance(source, str) and source.startswith(("http://", "https://", "data:"))
+def _is_url(source: object) -> TypeGuard[str]:
+    return isinstance(source, str) and source[:8].lower().startswith(("http://", "https://", "data:"))
 
 
 def _base64(data: bytes) -> str:
@@ -202,6 +204,6 @@ def _guess(name: str | None) -> str | None:
     return mimetypes.guess_type(name)[0] if name else None
 
 
-def _size(encoded: int) -> str:
-    size = encoded * 3 // 4
+def _size(encoded: str) -> str:
+    size = len(encoded) * 3 // 4 - encoded[-2:].count("=")
     return f"{size} bytes" if size < 1000 else f"{size / 1000:.1f} kB"
