@@ -1,0 +1,174 @@
+"""What each endpoint answers, whole or in pieces, before any fault changes it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from . import rules
+from .faults import dumps, event
+from .wire import HungUp, Line
+
+__all__ = ["CREATED", "ChatCall", "Plain", "count_image_tokens", "count_tokens", "cut_text"]
+
+CREATED = 1_763_600_000
+
+
+class Plain:
+    """A reply that is one JSON value."""
+
+    streamed = False
+    key: str | None = None
+    argument: str | None = None
+    message: Any = None
+    finish_reason: str | None = None
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        self._body = body
+
+    def whole(self) -> dict[str, Any]:
+        """Give the reply as one JSON value."""
+        return self._body
+
+    def events(self) -> list[Any]:
+        """Give the reply as the events of a stream."""
+        return [self._body]
+
+    async def normal(self, line: Line) -> None:
+        """Send the reply as it should be."""
+        await line.send(200, dumps(self._body))
+
+
+class ChatCall(Plain):
+    """A chat's reply, whole or in pieces."""
+
+    def __init__(self, body: dict[str, Any], scripted: dict[str, Any] | None, *, number: int, pace: float) -> None:
+        super().__init__({})
+        self.streamed = bool(body.get("stream"))
+        self._asked = body
+        self._pace = pace
+        self._id = f"chatcmpl-{number:08x}"
+        self._scripted_usage = None
+        if scripted is not None:
+            self.message, self.finish_reason = dict(scripted["message"]), scripted["finish_reason"]
+            self._scripted_usage = scripted["usage"]
+            return
+        self.message, self.finish_reason = rules.answer(body)
+        most = body.get("max_completion_tokens", body.get("max_tokens"))
+        if isinstance(text := self.message["content"], str):
+            stops = [body["stop"]] if isinstance(body.get("stop"), str) else body.get("stop") or []
+            for stop in stops:
+                text = text.partition(stop)[0]
+            self.message["content"], cut = cut_text(text, most)
+            self.finish_reason = "length" if cut == "length" else self.finish_reason
+
+    def _text(self) -> str:
+        content = self.message.get("content")
+        return content if isinstance(content, str) else ""
+
+    def _usage(self) -> dict[str, Any]:
+        if self._scripted_usage is not None:
+            return dict(self._scripted_usage)
+        prompt = sum(len(rules.text_of(message)) + 4 for message in self._asked["messages"])
+        return count_tokens(prompt, len(self._text()) * (self._asked.get("n") or 1))
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        about = {"id": self._id, "object": kind, "created": CREATED, "model": self._asked["model"]}
+        return {**about, "system_fingerprint": "fp_rules", "service_tier": "default"}
+
+    def whole(self) -> dict[str, Any]:
+        message = {"refusal": None, **self.message}
+        choices = [
+            {"index": i, "message": message, "logprobs": None, "finish_reason": self.finish_reason}
+            for i in range(self._asked.get("n") or 1)
+        ]
+        return {**self._head("chat.completion"), "choices": choices, "usage": self._usage()}
+
+    def events(self) -> list[Any]:
+        """Give the events of a stream: role, pieces, finish, usage, end mark."""
+        with_usage = bool((self._asked.get("stream_options") or {}).get("include_usage"))
+        none = {"usage": None} if with_usage else {}
+        head = {**self._head("chat.completion.chunk"), **none}
+        count = self._asked.get("n") or 1
+
+        def chunk(delta: Any, finish_reason: str | None = None, index: int = 0) -> dict[str, Any]:
+            return {
+                **head,
+                "choices": [{"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}],
+            }
+
+        found: list[Any] = []
+        deltas = [{"role": "assistant", "content": "", "refusal": None}, *_deltas(self.message)]
+        for delta in deltas:
+            # other choices say something else, so that a client that mixes them up is found out
+            found += [
+                chunk(delta if i == 0 or "content" not in delta else {"content": f"<{i}>"}, index=i)
+                for i in range(count)
+            ]
+        if self.finish_reason is not None:
+            found += [chunk({}, self.finish_reason, i) for i in range(count)]
+        if with_usage:
+            found.append({**head, "choices": [], "usage": self._usage()})
+        return [*found, b"[DONE]"]
+
+    async def normal(self, line: Line) -> None:
+        if not self.streamed:
+            return await line.send(200, dumps(self.whole()))
+        line.begin()
+        if not self._pace:
+            await line.chunk(b"".join(map(event, self.events())))
+        else:
+            for one in self.events():
+                if line.writer.transport.is_closing() or line.reader.at_eof():
+                    raise HungUp
+                await line.chunk(event(one))
+                await asyncio.sleep(self._pace)
+        return await line.end()
+
+
+def _deltas(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """Cut a message into deltas: texts in pieces of one to three characters, tool calls in fragments."""
+    found: list[dict[str, Any]] = []
+    for name, value in message.items():
+        if name in ("role", "tool_calls") or value is None:
+            continue
+        if isinstance(value, str):
+            found += [{name: piece} for piece in _in_pieces(value)]
+        else:
+            found.append({name: value})
+    for index, call in enumerate(message.get("tool_calls") or []):
+        function = call.get("function", {})
+        opened = {**call, "function": {**function, "arguments": ""}}
+        found.append({"tool_calls": [{"index": index, **opened}]})
+        for piece in _in_pieces(function.get("arguments", "")):
+            found.append({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
+    return found
+
+
+def _in_pieces(text: str) -> list[str]:
+    pieces, at, size = [], 0, 1
+    while at < len(text):
+        pieces.append(text[at : at + size])
+        at, size = at + size, size % 3 + 1
+    return pieces
+
+
+def cut_text(text: str, most: Any) -> tuple[str, str]:
+    """Cut a text at so many tokens: a token is one to three characters, as it is streamed."""
+    pieces = _in_pieces(text)
+    if isinstance(most, int) and len(pieces) > most:
+        return "".join(pieces[:most]), "length"
+    return text, "stop"
+
+
+def count_tokens(prompt: int, completion: int) -> dict[str, Any]:
+    """Count tokens by a plain rule: one for every three characters, and one."""
+    asked, said = prompt // 3 + 1, completion // 3 + 1
+    details = {"prompt_tokens_details": {"cached_tokens": 0}, "completion_tokens_details": {"reasoning_tokens": 0}}
+    return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said, **details}
+
+
+def count_image_tokens(prompt: int) -> dict[str, Any]:
+    tokens = prompt // 3 + 1
+    details = {"text_tokens": tokens, "image_tokens": 0}
+    return {"input_tokens": tokens, "output_tokens": 272, "total_tokens": tokens + 272, "input_tokens_details": details}
