@@ -55,5 +55,7 @@ $(VENV)/.dev: requirements/dev.txt requirements/uv.txt pyproject.toml
 
 $(FOREIGN)/.done: tests/foreign/package-lock.json tests/foreign/package.json
 	@command -v npm >/dev/null || { echo "skk: npm not found; install Node.js 20 or newer" >&2; exit 1; }
+	@# certificates as the system has them: a company's proxy may have its own
 	@mkdir -p $(FOREIGN) && cp $^ $(FOREIGN)
+	NODE_EXTRA_CA_CERTS=$${NODE_EXTRA_CA_CERTS-$(wildcard /etc/ssl/certs/ca-certificates.crt)} \
 	npm ci --prefix $(FOREIGN) --ignore-scripts --no-audit --no-fund && touch $@
