@@ -187,6 +187,8 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 def _secret(key: object) -> Secret:
+    if key is ...:  # the documents' samples end in it
+        raise TypeError("the list of keys ends in ...: put your own keys in the place of the three dots")
     if not isinstance(key, str):
-        raise TypeError(f"an api key is a str, not {type(key).__name__}: pass AKPool(['sk-...', ...])")
+        raise TypeError(f"an api key is a str, not {type(key).__name__}: pass AKPool(['sk-a', 'sk-b'])")
     return Secret(key)
