@@ -111,10 +111,16 @@ ALIASES = {"MsgMaxCount": "msg_max_count", "api_base": "base_url"}
 # Ours that a single call takes too.
 _PER_CALL = frozenset(["deadline"])
 
+# Names of the SDK's that have another place here.
 _ELSEWHERE = {
     "stream": "call stream_request(...) or async_stream_request(...) for an answer in pieces",
     "messages": "pass messages to request(...), or add_dialogs(*messages) to the history",
     "prompt": "pass the question as the first argument",
+}
+_ELSEWHERE_IMAGE = {
+    "stream": "pictures come whole",
+    "partial_images": "pictures come whole",
+    "image": "pass pictures after the prompt",
     "response_format": "say return_format='bytes' or 'url'",
 }
 
@@ -151,7 +157,7 @@ def split_options(given: Mapping[str, Any], where: str = "request") -> Options:
     found = Options()
     if not given:  # most requests
         return found
-    body = IMAGE if where == "image" else COMPLETION
+    body, elsewhere = (IMAGE, _ELSEWHERE_IMAGE) if where == "image" else (COMPLETION, _ELSEWHERE)
     for typed, value in given.items():
         name = ALIASES.get(typed, typed)
         if typed != name and name in given:
@@ -166,8 +172,8 @@ def split_options(given: Mapping[str, Any], where: str = "request") -> Options:
             found.client[name] = value
         elif name in (OURS if where == "chat" else _PER_CALL):
             found.ours[name] = value
-        elif name in _ELSEWHERE and (name != "messages" or where != "image"):
-            raise TypeError(f"{typed}= has no place here: {_ELSEWHERE[name]}")
+        elif name in elsewhere:
+            raise TypeError(f"{typed}= has no place here: {elsewhere[name]}")
         else:
             (found.client if _newer(name, where) == "client" else found.body)[name] = value
     _drop_not_given(found)
@@ -183,14 +189,17 @@ def _newer(name: str, where: str) -> str:
 
     if name in inspect.signature(openai.OpenAI).parameters:
         return "client"
-    images = openai.resources.images.Images
-    create = images.generate if where == "image" else openai.resources.chat.completions.Completions.create
-    known = inspect.signature(create).parameters
-    if name in known and name not in ("self", *_ELSEWHERE):
+    if where == "image":
+        images = openai.resources.images.Images
+        known = {*inspect.signature(images.generate).parameters, *inspect.signature(images.edit).parameters}
+    else:
+        known = {*inspect.signature(openai.resources.chat.completions.Completions.create).parameters}
+    known.discard("self")
+    if name in known:
         return "body"
     import difflib
 
-    names = sorted(known.keys() | CLIENT | (OURS if where == "chat" else _PER_CALL) - {"self"})
+    names = sorted(known | CLIENT | (OURS if where == "chat" else _PER_CALL))
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}=?" if near else "to send it as it is, say extra_body={...}"
     raise TypeError(f"nobody knows {name}=: {hint}")
@@ -198,6 +207,6 @@ def _newer(name: str, where: str) -> str:
 
 def _drop_not_given(found: Options) -> None:
     """Drop the SDK's marks for "not given", which some callers pass through."""
-    for group in (found.client, found.sending, found.body):
+    for group in (found.client, found.sending, found.body, found.ours):
         for name in [name for name, value in group.items() if type(value).__name__ in ("NotGiven", "Omit")]:
             del group[name]

@@ -112,7 +112,7 @@ class EventDecoder:
         ):
             try:  # the common read, one whole event and no more: half the cost of the long way below
                 return [_from_json(block[5:])]
-            except ValueError:
+            except (ValueError, RecursionError):
                 pass
         if self.done:
             return []
@@ -135,11 +135,9 @@ class EventDecoder:
                 if line.startswith(b"data:"):
                     data.append(line[5:])
                     self._size += len(line)
-            elif data:
-                self._event(events)
-                if self.done:
-                    self._between = False
-                    return events
+            elif data and self._event(events):
+                self._between = False
+                return events
         self._between = self._found and not (data or self._rest)
         return events
 
@@ -173,7 +171,8 @@ class EventDecoder:
                 return (before + block)[len(BOM) :]
         return block
 
-    def _event(self, events: list[Event]) -> None:
+    def _event(self, events: list[Event]) -> bool:
+        """Decode the event that is complete. True if it is the end mark."""
         data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
         self._data.clear()
         self._size = 0
@@ -181,13 +180,14 @@ class EventDecoder:
             events.append(_from_json(data))
         except (ValueError, RecursionError):
             if not (told := data.strip()):
-                return  # it only keeps the connection open
+                return False  # it only keeps the connection open
             if told == b"[DONE]":
                 self.done = True
                 events.append(DONE)
             else:
                 events.append(decode_json(data))
         self._found = True
+        return self.done
 
 
 def _beginning(data: bytes) -> str:
