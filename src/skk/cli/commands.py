@@ -32,6 +32,7 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
         contextlib.redirect_stderr(environment.stderr),
         warnings.catch_warnings(),
     ):
+        warnings.filterwarnings("always", category=UserWarning, module="skk")
         warnings.showwarning = lambda message, *where, **more: environment.tell(f"skk: {message}")
         try:
             status = _program(environment).main(words, "skk", standalone_mode=False)

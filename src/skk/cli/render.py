@@ -113,6 +113,8 @@ _REMARKS = {
 def remark(answer: Answer) -> str | None:
     """Say what a person should know of an answer; None if it is whole."""
     sentence = _REMARKS.get(answer.finish_reason or "")
+    if sentence is None and not answer.strip():
+        sentence = mark("[the answer has no text]")
     return None if sentence is None else say(sentence)
 
 
