@@ -146,7 +146,7 @@ class AKPool:
             }
         from skk.errors import AllKeysRateLimitedError, AllKeysRejectedError
 
-        facts: dict[str, Any] = {"errors": errors, "retry_after": chosen, "count": len(errors)}
+        facts: dict[str, Any] = {"errors": errors, "retry_after": chosen, "count": len(self)}
         if all(trouble is Kind.REJECTED for trouble in troubles):
             raise AllKeysRejectedError(**facts)
         error = AllKeysRateLimitedError(**facts, wait=chosen)
@@ -161,7 +161,7 @@ class AKPool:
 
     def _succeed(self, index: int) -> None:
         with self._lock:
-            self._scheduler.succeed(index)
+            self._scheduler.succeed(index, self._clock())
 
     def __len__(self) -> int:
         return len(self._secrets)

@@ -10,9 +10,11 @@ if TYPE_CHECKING:
 
 __all__ = ["KeyState", "Scheduler"]
 
-# Seconds. A rate limit without retry-after doubles from the first to the last; a spent or refused
-# key gets a second chance after a while, because quotas are topped up and keys are let in again.
-FIRST_REST, LAST_REST = 1.0, 60.0
+# Seconds. A rate limit without retry-after doubles from the first to the last; one with it is what it
+# says, but no shorter than the least, which doubles too, or `retry-after: 0` would be a loop without a
+# pause. A spent or refused key gets a second chance after a while, because quotas are topped up and keys
+# are let in again.
+FIRST_REST, LAST_REST, LEAST_REST = 1.0, 60.0, 0.01
 SECOND_CHANCE = {Kind.OUT_OF_QUOTA: 900.0, Kind.REJECTED: 600.0}
 
 
@@ -55,10 +57,11 @@ class Scheduler:
                 return index
         return min(key.rests_until for key in self.keys) - now
 
-    def succeed(self, index: int) -> None:
-        """Learn that a key has served."""
+    def succeed(self, index: int, now: float) -> None:
+        """Learn that a key has served. While it rests that says nothing: the request was sent before."""
         key = self.keys[index]
-        key.rests_until, key.trouble, key.refusals = 0.0, None, 0
+        if key.rests_until <= now:
+            key.rests_until, key.trouble, key.refusals = 0.0, None, 0
 
     def fail(self, index: int, failure: Failure, now: float) -> None:
         """Learn what a key was told. Trouble of the service or of the network is not the key's fault."""
@@ -67,13 +70,13 @@ class Scheduler:
         key = self.keys[index]
         rest = SECOND_CHANCE.get(failure.kind)
         if rest is None:
-            rest = min(FIRST_REST * 2**key.refusals, LAST_REST)
-            if failure.retry_after is not None:
-                rest = failure.retry_after
-            key.refusals = min(key.refusals + 1, 10)
-        key.rests_until = max(key.rests_until, now + rest)
-        key.trouble = failure.kind
-        key.failure = str(failure.error)
+            if not key.refusals or key.rests_until <= now:  # requests in flight at once are refused as one
+                key.refusals = min(key.refusals + 1, 10)
+            times = 2.0 ** (key.refusals - 1)
+            asked = failure.retry_after
+            rest = min(FIRST_REST * times, LAST_REST) if asked is None else max(asked, LEAST_REST * times)
+        if now + rest >= key.rests_until:
+            key.rests_until, key.trouble, key.failure = now + rest, failure.kind, str(failure.error)
 
     def troubles(self) -> Iterable[Kind | None]:
         """Give the trouble of each key, in list order."""
