@@ -130,7 +130,7 @@ class _Reply:
     async def __aiter__(self) -> AsyncIterator[list[Event]]:
         incoming = Incoming(self._turn, self._response, self._request.streamed)
         if self._request.streamed:
-            read = self._response.aiter_bytes() if incoming.packed else self._response.aiter_raw()
+            read = aiter(self._response.stream if incoming.direct else self._response.aiter_bytes())
             try:
                 if self._turn.ends_at is None:
                     async for block in read:

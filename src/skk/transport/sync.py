@@ -100,7 +100,7 @@ class _Reply:
         if self._piecemeal:
             ends_at = self._turn.ends_at
             try:
-                for block in self._response.iter_bytes() if incoming.packed else self._response.iter_raw():
+                for block in self._response.stream if incoming.direct else self._response.iter_bytes():
                     yield incoming.feed(block)
                     if ends_at is not None and self._wire.now() >= ends_at and not incoming.complete:
                         raise RequestDeadlineError(seconds=self._turn.deadline)
