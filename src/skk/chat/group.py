@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from skk.messages import compose, message
 from skk.texts import mark, say
 
@@ -34,7 +36,7 @@ class GroupChat(Chat):
     def __init__(self, api_key: Any = None, **options: Any) -> None:
         super().__init__(api_key, **options)
         self.roles: dict[str, str] = {}
-        self._waiting: tuple[Line, ...] = ()
+        self._waiting: list[Line] = []  # changed only by append and remove, which threads cannot tear apart
 
     def add_dialog(self, speaker: str, audiences: Iterable[str], remark: str) -> None:
         """Let a person say something. The model hears it with the next request that succeeds.
@@ -43,8 +45,11 @@ class GroupChat(Chat):
             speaker: who speaks.
             audiences: who is spoken to.
             remark: what is said.
+
+        Raises:
+            TypeError: one of them is no text.
         """
-        self._waiting += (Line(speaker, audiences, remark),)
+        self._waiting.append(Line(speaker, audiences, remark))
 
     def request(self, wanted: Iterable[Sequence[Any]], **options: Any) -> GroupAnswer:  # type: ignore[override]  # other parts
         """Have lines written, and give them as text that holds a JSON list; `.lines` parses it.
@@ -55,6 +60,8 @@ class GroupChat(Chat):
 
         Raises:
             ChatRequestError: the request failed; the history is as it was, and the lines wait on.
+            TypeError: something in `wanted` is no such pair.
+            ValueError: `wanted` is empty.
         """
         from skk.transport import drive
 
@@ -94,11 +101,13 @@ class GroupChat(Chat):
         lines = [_wanted(pair) for pair in wanted]
         if not lines:
             raise ValueError(say(mark("nobody is to speak: pass [(speaker, [audience, ...]), ...]")))
-        said = self._waiting
+        said = tuple(self._waiting)
         told = scene(self.system, self.roles)
 
         def done(turn: ChatTurn) -> None:
-            self._waiting = tuple(line for line in self._waiting if line not in said)
+            for line in said:
+                with suppress(ValueError):  # a request at the same time has told it too
+                    self._waiting.remove(line)
             self._finish(turn)
 
         return self._turn_of(
@@ -113,7 +122,7 @@ class GroupChat(Chat):
 
 def _wanted(pair: Sequence[Any]) -> Line:
     try:
-        speaker, audiences = pair
+        speaker, audiences = () if isinstance(pair, str) else pair
         return Line(speaker, audiences)
     except (TypeError, ValueError):
         raise TypeError(f"who speaks to whom is a pair (speaker, [audience, ...]), not {pair!r}") from None

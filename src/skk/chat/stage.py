@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from itertools import islice
 
 from skk.errors import GroupAnswerError
 from skk.messages import Answer
@@ -16,14 +18,27 @@ if TYPE_CHECKING:
 __all__ = ["GroupAnswer", "Line", "question", "scene", "shape"]
 
 
+# Where a list of objects may begin, and how many such places are looked at: each costs a try to read on from there.
+_LIST = re.compile(r"\[\s*\{")
+_MOST_PLACES = 100
+
+
 class Line:
-    """One line of the play. Two lines with the same words are two lines."""
+    """One line of the play. Two lines with the same words are two lines.
+
+    Raises:
+        TypeError: a name or the remark is no str.
+    """
 
     __slots__ = ("audiences", "remark", "speaker")
 
     def __init__(self, speaker: str, audiences: Iterable[str], remark: str = "") -> None:
+        names = [audiences] if isinstance(audiences, str) else list(audiences)
+        for word in (speaker, *names, remark):
+            if not isinstance(word, str):
+                raise TypeError(f"speaker, audiences and remark are texts, not {type(word).__name__}")
         self.speaker = speaker
-        self.audiences = "、".join([audiences] if isinstance(audiences, str) else audiences)
+        self.audiences = "、".join(names)
         self.remark = remark
 
     def as_dict(self) -> dict[str, str]:
@@ -52,6 +67,9 @@ class GroupAnswer(Answer):
 
 def scene(system: str | None, roles: Mapping[str, str]) -> str | None:
     """Give the system message: what the chat is to be, and who is who."""
+    for name, role in roles.items():
+        if not isinstance(role, str):
+            raise TypeError(f"the role of {name} is a text that describes it, not {type(role).__name__}")
     persons = [f"【{name}】{' '.join(role.split())}" for name, role in roles.items()]
     told = [system] if system is not None else []
     if persons:
@@ -83,15 +101,13 @@ def shape(answer: Answer) -> GroupAnswer:
 
 def _list_of_lines(text: str) -> str | None:
     decoder = json.JSONDecoder()
-    start = text.find("[")
-    while start >= 0:
+    for place in islice(_LIST.finditer(text), _MOST_PLACES):
         try:
-            found, end = decoder.raw_decode(text, start)
-            if isinstance(found, list) and found and all(_is_line(line) for line in found):
-                return text[start:end]
+            found, end = decoder.raw_decode(text, place.start())
         except (ValueError, RecursionError):
-            pass
-        start = text.find("[", start + 1)
+            continue
+        if all(_is_line(line) for line in found):
+            return text[place.start() : end]
     return None
 
 
