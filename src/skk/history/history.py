@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from _thread import allocate_lock  # `threading`, which calls it Lock, costs 3 ms
+from operator import index
 
 from skk.errors import HistoryIndexError
 from skk.messages import Message
@@ -73,23 +74,23 @@ class History:
             snapshot: the history to ask from, by default the one of now.
         """
         messages = (self._messages if snapshot is None else snapshot) + question
-        return complete(trim(messages, self._limit, question=len(question)))
+        asked = len(question)
+        return trim(complete(messages, question=asked), self._limit, question=asked)
 
     def append(self, record: TurnRecord) -> None:
-        """Add a finished turn, then let the limit apply. The one line at its end is the commit."""
+        """Add a finished turn, then let the limit apply."""
         added = record.asked + record.reply
         with self._lock:
             kept = trim(self._messages + added, self._limit)
-            lost = bool(added and self._limit and not self._warned and (not kept or kept[-1] is not added[-1]))
-            self._warned = self._warned or lost
-            self._messages = kept
-        if lost:
-            import warnings
+            if self._warned or not self._limit or kept[-1:] == added[-1:]:
+                self._messages = kept
+                return
+            self._warned = True
+        import warnings
 
-            sentence = mark(
-                "all {limit} messages that msg_max_count allows are pinned: new turns are not kept; unpin some"
-            )
-            warnings.warn(say(sentence, limit=self._limit), stacklevel=2)
+        sentence = mark("all {limit} messages that msg_max_count allows are pinned: new turns are not kept; unpin some")
+        warnings.warn(say(sentence, limit=self._limit), stacklevel=2)  # may raise: nothing has changed so far
+        self.append(record)
 
     def extend(self, messages: Messages) -> None:
         """Add messages, then let the limit apply."""
@@ -102,6 +103,7 @@ class History:
         Raises:
             ValueError: `count` is negative.
         """
+        count = index(count)
         if count < 0:
             raise ValueError(say(mark("rollback counts turns from the end: {count} is negative"), count=count))
         with self._lock:
@@ -109,18 +111,18 @@ class History:
             return last_turn(self._messages)
 
     def pin(self, *indexes: int, pinned: bool = True) -> None:
-        """Pin the messages at these indexes, or unpin them. All are checked first.
+        """Pin the messages at these indexes, or unpin them, then let the limit apply. All are checked first.
 
         Raises:
             HistoryIndexError: no message stands at one of them; nothing is changed.
         """
         with self._lock:
             messages = list(self._messages)
-            for index in indexes:
-                if not -len(messages) <= index < len(messages):
-                    raise HistoryIndexError(index=index, count=len(messages))
-                messages[index] = messages[index].with_pin(pinned)
-            self._messages = tuple(messages)
+            for i in indexes:
+                if not -len(messages) <= i < len(messages):
+                    raise HistoryIndexError(index=i, count=len(messages))
+                messages[i] = messages[i].with_pin(pinned)
+            self._messages = trim(tuple(messages), self._limit)
 
 
 def _checked_limit(limit: int | None) -> int | None:

@@ -43,19 +43,25 @@ def trim(messages: Messages, limit: int | None, *, question: int = 0) -> Message
     return (*kept, *messages[at:]) if kept else messages[at:]
 
 
-def complete(messages: Messages) -> Messages:
-    """Leave out tool calls whose results are not all there, and results without their call: the API refuses both."""
-    if not any(m.calls for m in messages):
+def complete(messages: Messages, *, question: int = 0) -> Messages:
+    """Leave out tool calls whose results are not all there, and results without their call: the API refuses both.
+
+    Args:
+        messages: the history, with the question last.
+        question: how many of the last messages are the question, of which nothing is left out.
+    """
+    if not any([m.calls for m in messages]):
         return messages
     kept: list[Message] = []
+    asked = len(messages) - question
     at = 0
-    while at < len(messages):
+    while at < asked:
         end = unit(messages, at)
         head, *results = messages[at:end]
-        if not head.calls or (head.role == "assistant" and _answered(head, results)):
+        if end > asked or not head.calls or (head.role == "assistant" and _answered(head, results)):
             kept += messages[at:end]
         at = end
-    return tuple(kept)
+    return (*kept, *messages[at:])
 
 
 def _answered(call: Message, results: list[Message]) -> bool:
