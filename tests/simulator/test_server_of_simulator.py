@@ -31,7 +31,7 @@ def exchange(simulator, body, timeout=0.3):
         try:
             while block := line.recv(65536):
                 got += block
-                if got.endswith(b"0\r\n\r\n") or whole(got):
+                if got.endswith(b"\r\n0\r\n\r\n") or whole(got):
                     return got, "kept"
         except ConnectionResetError:
             return got, "reset"
