@@ -34,10 +34,10 @@ def assistant(text: str) -> dict[str, str]:
 
 
 def long_conversation() -> list[dict[str, str]]:
-    """Make a conversation with `LONG` messages of about 100 characters."""
+    """Make a conversation with `LONG` messages, 300 kB as JSON."""
     asked, answered = (
-        "And how many fish are there in it, all in all? 请再说一遍。",
-        "Nobody has counted them. 谁知道呢。",
+        "And how many fish are in it, all in all? 请再说一遍。",
+        "Nobody counted them. 谁知道呢。",
     )
     turns = ([user(f"{i}. {asked * 2}"), assistant(f"{i}. {answered * 3}")] for i in range(LONG // 2))
     return [message for turn in turns for message in turn]
