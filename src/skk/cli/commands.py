@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from functools import partial
 
 import click
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    Doing = Callable[[], int]
+
 __all__ = ["run"]
 
 
@@ -35,7 +38,8 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
         warnings.filterwarnings("always", category=UserWarning, module="skk")
         warnings.showwarning = lambda message, *where, **more: environment.tell(f"skk: {message}")
         try:
-            status = _program(environment).main(words, "skk", standalone_mode=False)
+            doing = _program(environment).main(words, "skk", standalone_mode=False)
+            status = doing() if callable(doing) else doing  # outside click, which has its own way with a broken pipe
             environment.stdout.flush()
             return int(status or 0)
         except click.UsageError as error:
@@ -46,6 +50,9 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
         except BrokenPipeError:  # `skk ask … | head -1`: the reader has what it wanted
             environment.close_stdout()
             return 1
+        except SystemExit as error:  # click's word for a help text that nobody reads
+            environment.close_stdout()
+            return int(error.code or 0)
         except (SkkError, OSError, ValueError) as error:
             environment.tell(explain(error))
             return 1
@@ -63,7 +70,10 @@ def _language(words: Sequence[str]) -> str | None:
 
 
 def _program(environment: Environment) -> click.Group:
-    """Make the program; its help is in the person's language, so it is made when that is known."""
+    """Make the program; its help is in the person's language, so it is made when that is known.
+
+    A command gives what is to be done.
+    """
     language = click.option(
         "--lang",
         type=click.Choice(["zh", "en"]),
@@ -71,7 +81,7 @@ def _program(environment: Environment) -> click.Group:
         help=say(mark("Language of the program's texts.")),
     )
 
-    def talking(command: Callable[..., int]) -> Callable[..., int]:
+    def talking(command: Callable[..., Doing]) -> Callable[..., Doing]:
         for option in (
             language,
             click.option(
@@ -100,33 +110,32 @@ def _program(environment: Environment) -> click.Group:
         "chat", help=say(mark("Talk; the history is kept. Without an api key: with the built-in simulator."))
     )
     @talking
-    def chat_command(**options: Any) -> int:
+    def chat_command(**options: Any) -> Doing:
         from .chat import chat
 
-        return chat(Wanted(**options), environment)
+        return partial(chat, Wanted(**options), environment)
 
     @program.command(
         "ask", help=say(mark("Ask once: QUESTION, then what is piped in. The answer alone goes to stdout."))
     )
     @click.argument("question", nargs=-1)
     @talking
-    def ask_command(question: tuple[str, ...], **options: Any) -> int:
+    def ask_command(question: tuple[str, ...], **options: Any) -> Doing:
         from .ask import ask
         from .ask import question as whole
 
         text = whole(" ".join(question), environment)
         if not text:
             raise click.UsageError(say(mark('there is no question: skk ask "...", or pipe one in')))
-        return ask(text, Wanted(**options), environment)
+        return partial(ask, text, Wanted(**options), environment)
 
     @program.command("simulator", help=say(mark("Play an OpenAI-compatible service on this machine, by rules.")))
     @click.option("--host", default="127.0.0.1", show_default=True, help=say(mark("Address to listen on.")))
     @click.option("--port", default=0, type=click.IntRange(0, 65535), help=say(mark("Port to listen on; 0 is any.")))
     @language
-    def simulator_command(host: str, port: int) -> int:
+    def simulator_command(host: str, port: int) -> Doing:
         from skk.simulator.__main__ import main as simulate
 
-        simulate(["--host", host, "--port", str(port)])
-        return 0
+        return partial(simulate, ["--host", host, "--port", str(port)])
 
     return program
