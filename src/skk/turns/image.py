@@ -22,7 +22,8 @@ class ImageTurn(Turn):
     """One request for pictures.
 
     Only what was given and what the model takes is sent: today's image models (``gpt-image-…``) always
-    return the picture itself and refuse ``response_format``; the older ones return a URL unless told.
+    return the picture itself, refuse ``response_format`` and ``style``, and have other words for
+    ``quality``; the older ones return a URL unless told.
 
     Args:
         prompt: what to draw.
@@ -35,7 +36,7 @@ class ImageTurn(Turn):
         pictures: the results, once they are there: bytes, or a URL as str.
 
     Raises:
-        ValueError: the model returns no URLs.
+        ValueError: the model returns no URLs, a picture is none, or a mask has no picture.
     """
 
     def __init__(
@@ -52,25 +53,28 @@ class ImageTurn(Turn):
         self.model = model
         self.wanted = wanted
         self.pictures: list[bytes | str] = []
+        if wanted not in ("bytes", "url"):
+            raise ValueError(say(mark("return_format is 'bytes' or 'url', not {value!r}"), value=wanted))
         body = {"model": model, "prompt": prompt, **fields}
-        if model.startswith("gpt-image"):
+        if model.startswith(_TODAYS):
             if wanted == "url":
                 raise ValueError(say(_NO_URL, model=model))
-            body["quality"] = {"hd": "high", "standard": None}.get(body.get("quality", ""), body.get("quality"))
-            if body["quality"] is None:  # the older models' word for the default
-                del body["quality"]
+            body.pop("style", None)
+            quality = body.pop("quality", "standard")
+            if quality != "standard":  # the older models' word for the default
+                body["quality"] = "high" if quality == "hd" else quality
         elif wanted == "url":
             body["response_format"] = "url"
         elif model.startswith("dall-e"):
             body["response_format"] = "b64_json"
-        if wanted not in ("bytes", "url"):
-            raise ValueError(say(mark("return_format is 'bytes' or 'url', not {value!r}"), value=wanted))
         if pictures:
             name = "image[]" if len(pictures) > 1 else "image"
             files = [(name, _upload(picture, i)) for i, picture in enumerate(pictures, 1)]
             if "mask" in body:
                 files.append(("mask", _upload(body.pop("mask"), 0)))
             self._request = Request("/images/edits", body, files=files)
+        elif "mask" in body:
+            raise ValueError(say(mark("a mask needs a picture that it lies on: pass it after the prompt")))
         else:
             self._request = Request("/images/generations", encode(body))
 
@@ -101,18 +105,19 @@ class ImageTurn(Turn):
             raise InvalidResponseError(_NO_URL, model=self.model)
 
 
+_TODAYS = ("gpt-image", "chatgpt-image")
 _NO_URL = mark("{model} returns pictures, not URLs: leave return_format='url' away and take the bytes")
 
 
 def _picture(item: dict[str, Any]) -> bytes | str:
-    if item.get("b64_json"):
-        return binascii.a2b_base64(item["b64_json"])
-    url = item["url"]
-    if not isinstance(url, str):
-        raise TypeError
-    if url.startswith("data:"):
-        return binascii.a2b_base64(url.partition(",")[2])
-    return url
+    data, url = item.get("b64_json"), item.get("url")
+    if not data and isinstance(url, str) and url.startswith("data:"):
+        data = url.partition(",")[2]
+        url = None
+    found: bytes | str | None = binascii.a2b_base64(data) if data else url
+    if not found or not isinstance(found, (bytes, str)):
+        raise ValueError
+    return found
 
 
 def _upload(part: Any, number: int) -> tuple[str, bytes, str]:
@@ -124,8 +129,9 @@ def _upload(part: Any, number: int) -> tuple[str, bytes, str]:
     """
     if not isinstance(part, dict):
         part = Multimodal_Part.image(part)
-    url = (part.get("image_url") or {}).get("url", "")
-    if not url.startswith("data:image/"):
+    held = part.get("image_url")
+    url = held.get("url") if isinstance(held, dict) else None
+    if not isinstance(url, str) or not url.startswith("data:image/"):
         raise ValueError(say(mark("pass the picture itself, not its URL: bytes, a path or an open file")))
     media_type, _, data = url[5:].partition(";base64,")
     return f"picture-{number}.{media_type.removeprefix('image/')}", binascii.a2b_base64(data), media_type
