@@ -44,7 +44,9 @@ def test_a_terminal_is_not_waited_for(served, skk_here):
     assert "the argument" == served.requests[-1].json["messages"][-1]["content"]
 
 
-@pytest.mark.parametrize("arguments", [["ask"], ["ask", ""], ["ask", "--nonsense", "x"], ["nonsense"], ["chat", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["ask"], ["ask", ""], ["ask", "--nonsense", "x"], ["nonsense"], ["chat", "x"]]
+)
 def test_wrong_usage_is_2(served, skk_here, arguments):
     """What cannot be understood exits with 2, says so on stderr, and sends nothing."""
     seen = skk_here(*arguments)

@@ -60,7 +60,7 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
 
 def _language(words: Sequence[str]) -> str | None:
     """Find --lang before anything else: the help is to be in that language already."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words, ""][1:], strict=True):
         if word == "--":
             break
         value = following if word == "--lang" else word.removeprefix("--lang=") if word.startswith("--lang=") else ""

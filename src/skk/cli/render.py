@@ -9,7 +9,7 @@ from skk.texts import mark, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from skk.chat.stream import AsyncStream
+    from skk.chat import AsyncStream
     from skk.openai import Answer
 
     from .environment import Environment
