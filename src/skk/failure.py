@@ -26,7 +26,7 @@ class Kind(enum.Enum):
 
 
 OF_THE_KEY = frozenset({Kind.RATE_LIMITED, Kind.OUT_OF_QUOTA, Kind.REJECTED})
-PASSING = frozenset({Kind.UNREACHABLE, Kind.TIMED_OUT, Kind.UNAVAILABLE})
+PASSING = frozenset({Kind.UNREACHABLE, Kind.TIMED_OUT, Kind.UNAVAILABLE, Kind.RATE_LIMITED})
 
 
 class Failure:
@@ -37,10 +37,10 @@ class Failure:
         error: what the caller sees if nobody can do better.
         status: the HTTP status, where one came.
         retry_after: seconds the service asks to wait, where it asks.
-        hopeless: the service says that trying again is useless (`x-should-retry: false`).
+        again: what the service says of trying again (`x-should-retry`), where it says it.
     """
 
-    __slots__ = ("error", "hopeless", "kind", "retry_after", "status")
+    __slots__ = ("again", "error", "kind", "retry_after", "status")
 
     def __init__(
         self,
@@ -49,13 +49,13 @@ class Failure:
         *,
         status: int | None = None,
         retry_after: float | None = None,
-        hopeless: bool = False,
+        again: bool | None = None,
     ) -> None:
         self.kind = kind
         self.error = error
         self.status = status
         self.retry_after = retry_after
-        self.hopeless = hopeless
+        self.again = again
 
     @property
     def of_the_key(self) -> bool:
@@ -65,7 +65,7 @@ class Failure:
     @property
     def passing(self) -> bool:
         """Whether the same request may do better a little later."""
-        return self.kind in PASSING and not self.hopeless
+        return self.kind in PASSING if self.again is None else self.again
 
     def __repr__(self) -> str:
         return f"Failure({self.kind.name}, status={self.status}, retry_after={self.retry_after})"

@@ -89,7 +89,7 @@ def _status(error: openai.APIStatusError, lease: Lease, base_url: str, model: st
         cls(**facts),
         status=status,
         retry_after=_retry_after(headers),
-        hopeless=headers.get("x-should-retry") == "false",
+        again={"true": True, "false": False}.get(headers.get("x-should-retry", "")),
     )
 
 

@@ -28,7 +28,8 @@ class RawTurn(Turn):
 
     def __init__(self, path: str, body: Mapping[str, Any], **limits: Any) -> None:
         super().__init__(**limits)
-        self.model = body.get("model")
+        model = body.get("model")
+        self.model = model if isinstance(model, str) else None
         self.reply: Reply | None = None
         self._request = Request(path, encode(dict(body)))
 
@@ -41,7 +42,10 @@ class RawTurn(Turn):
         for event in events:
             if not isinstance(event, dict) or event.get("error"):
                 raise unreadable(event)
-            self.reply = Reply(event)
+            try:
+                self.reply = Reply(event)
+            except RecursionError:
+                raise unreadable(event) from None
         return ()
 
     def commit(self) -> None:

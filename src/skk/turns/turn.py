@@ -136,22 +136,23 @@ class Turn:
         A text that has been shown is never asked for again. Another key is not a retry.
         """
         self.attempts += 1
-        if not self.partial:
-            if another_key:
-                return 0.0
-            delay = self._delay(failure)
-            if delay is not None and (self.ends_at is None or now + delay < self.ends_at):
-                self._troubles += 1
-                return delay
-        raise self._final(failure, now) from failure.error.__cause__
+        delay = 0.0 if another_key else self._delay(failure, now)
+        if delay is None or self.partial:
+            raise self._final(failure, now)
+        self.request_id = None
+        return delay
 
-    def _delay(self, failure: Failure) -> float | None:
+    def _delay(self, failure: Failure, now: float) -> float | None:
         """Give the seconds until trouble that passes is tried again; None if it is not."""
-        if self._troubles >= self.retries or not (failure.passing or failure.kind is Kind.RATE_LIMITED):
+        if self._troubles >= self.retries or not failure.passing:
             return None
-        if failure.retry_after is not None:
-            return failure.retry_after if failure.retry_after <= LONGEST_REST else None
-        return min(FIRST_DELAY * 2.0**self._troubles, LAST_DELAY) * (1 - random.random() / 4)
+        delay = failure.retry_after
+        if delay is None:
+            delay = min(FIRST_DELAY * 2.0**self._troubles, LAST_DELAY) * (1 - random.random() / 4)
+        if delay > LONGEST_REST or (self.ends_at is not None and now + delay >= self.ends_at):
+            return None
+        self._troubles += 1
+        return delay
 
     def _final(self, failure: Failure, now: float) -> Exception:
         from skk import errors
@@ -162,8 +163,8 @@ class Turn:
         elif self.partial and failure.kind in (Kind.UNREACHABLE, Kind.TIMED_OUT):
             stalled = failure.kind is Kind.TIMED_OUT
             broken = errors.StreamStalledError if stalled else errors.StreamInterruptedError
-            reason = getattr(error, "message", "") or str(error)
-            error = broken(length=len(self.partial), reason=reason, cause=failure.error)
+            reason = getattr(error, "facts", {}).get("reason") or error
+            error = broken(length=len(self.partial), reason=str(reason), cause=failure.error)
         if isinstance(error, errors.ChatRequestError):
             error.__cause__ = failure.error.__cause__
             error.key_fingerprint = getattr(failure.error, "key_fingerprint", None)
