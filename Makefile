@@ -37,7 +37,7 @@ texts: $(VENV)/.dev          ## collect the sentences people read, and compile t
 	$(PY) scripts/texts.py
 
 lock: $(VENV)/.dev           ## renew requirements/*.txt
-	UV=$(BIN)/uv sh scripts/lock.sh
+	SKK_UV=$(BIN)/uv sh scripts/lock.sh
 
 clean:                       ## remove all that the targets above made
 	rm -rf $(VENV) .venvs .services build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.*

@@ -3,7 +3,8 @@
 # `make lock` runs it with the uv of .venv. pyproject.toml says what is wanted, these files say what was tested.
 set -eu
 cd "$(dirname "$0")/.."
-uv=${UV:-uv}
+uv=${SKK_UV:-uv}
+export UV_SYSTEM_CERTS=1
 
 compile() {
     "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

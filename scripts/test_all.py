@@ -65,7 +65,13 @@ def pythons() -> dict[str, str]:
 def run(python: str, version: str, sdk: str, more: list[str]) -> tuple[bool, str]:
     """Test one pair: whether it passed, and pytest's closing line."""
     folder = TOP / ".venvs" / f"python{version}-openai-{sdk}"
-    environment = {**os.environ, "PYTHON": python, "UV": str(Path(sys.executable).with_name("uv"))}
+    environment = {**os.environ, "PYTHON": python}
+    if uv := shutil.which("uv", path=str(Path(sys.executable).parent)):
+        environment["SKK_UV"] = uv
+        pip = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+        index = os.environ.get("PIP_INDEX_URL") or subprocess.run(pip, capture_output=True, text=True).stdout.strip()
+        if index:  # uv does not read pip's configuration
+            environment.setdefault("UV_DEFAULT_INDEX", index)
     made = folder / ".done"
     sources = [TOP / REQUIREMENTS[sdk], TOP / "pyproject.toml"]
     if not made.exists() or made.stat().st_mtime < max(path.stat().st_mtime for path in sources):

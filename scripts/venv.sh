@@ -1,5 +1,5 @@
 #!/bin/sh
-# usage: [UV=uv] venv.sh FOLDER REQUIREMENTS
+# usage: [SKK_UV=uv] venv.sh FOLDER REQUIREMENTS
 # Make (or complete) a virtual environment: the pinned distributions, then this project, editable.
 # uv does it in a fraction of pip's time and is itself pinned; where it cannot be had, pip installs the same file.
 # All it says goes to stderr, so that `make run` keeps stdout for the conversation.
@@ -13,28 +13,28 @@ bin=$folder/bin
 if [ ! -x "$bin/python" ] && [ -x "$folder/Scripts/python.exe" ]; then bin=$folder/Scripts; fi
 # a folder whose Python is gone (an upgraded system, an interrupted run) is made anew
 if ! "$bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
-    { [ -z "${UV:-}" ] && ! "$bin/python" -c 'import pip' 2>/dev/null; }; then
+    { [ -z "${SKK_UV:-}" ] && ! "$bin/python" -c 'import pip' 2>/dev/null; }; then
     python=$(sh scripts/find-python.sh)
     echo "skk: making $folder with $($python --version) ..."
-    $python -m venv --clear ${UV:+--without-pip} "$folder"
+    $python -m venv --clear ${SKK_UV:+--without-pip} "$folder"
     if [ -d "$folder/Scripts" ]; then bin=$folder/Scripts; fi
 fi
 
-if [ -z "${UV:-}" ]; then
+if [ -z "${SKK_UV:-}" ]; then
     if ! "$bin/python" -m uv --version >/dev/null 2>&1; then
         "$bin/python" -m pip install $quiet --require-hashes -r requirements/uv.txt ||
             echo "skk: uv cannot be had here; pip does the same, only slower"
     fi
     # uv does not read pip's configuration: a mirror or a company's own index that stands there counts for both
-    index=$("$bin/python" -m pip config get global.index-url 2>/dev/null || true)
-    [ -z "${PIP_INDEX_URL:-$index}" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-${PIP_INDEX_URL:-$index}}"
+    index=${PIP_INDEX_URL:-$("$bin/python" -m pip config get global.index-url 2>/dev/null || true)}
+    [ -z "$index" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}"
 fi
 # certificates as the system has them, like pip: a company's proxy may have its own
 export UV_SYSTEM_CERTS=1
 
 install() {
-    if [ -n "${UV:-}" ]; then # one that is there already: test-all hands in that of .venv
-        "$UV" pip install --quiet --python "$bin/python" "$@"
+    if [ -n "${SKK_UV:-}" ]; then # one that is there already: test-all hands in that of .venv
+        "$SKK_UV" pip install --quiet --python "$bin/python" "$@"
     elif "$bin/python" -m uv --version >/dev/null 2>&1 &&
         "$bin/python" -m uv pip install --quiet --python "$bin/python" "$@"; then
         :
