@@ -112,10 +112,10 @@ class Connection:
 
     def _make_http(self, sync: bool) -> Any:
         options: dict[str, Any] = {}
-        if self._proxy is not None:
-            options["proxy"] = self._proxy
-        elif _is_loopback(self.base_url):  # no proxy stands between this machine and itself
+        if _is_loopback(self.base_url):  # no proxy stands between this machine and itself
             options["trust_env"] = False
+        elif self._proxy is not None:
+            options["proxy"] = self._proxy
         try:
             if sync:
                 return openai.DefaultHttpxClient(**options)
