@@ -43,7 +43,7 @@ def test_exactly_as_many_stay_as_the_limit_says(talk, limit):
 def test_without_a_limit_all_stay(talk):
     """None keeps everything."""
     history = talk()
-    for i in range(100):
+    for _ in range(100):
         history.turn("q", "a")
     assert 200 == len(history.messages)
 
@@ -121,7 +121,8 @@ def test_pins_stay_the_question_is_sent_the_new_pair_is_not_kept(talk):
 def test_one_warning_is_enough(talk):
     """That new turns are not kept is said once."""
     history = full(talk)
-    with pytest.warns(UserWarning) as said:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         history.turn("q2", "a2")
         history.turn("q3", "a3")
     assert 1 == len(said)

@@ -158,8 +158,8 @@ def numbered(messages, number):
 
 # ---- hypothesis
 
-some = st.lists(st.builds(lambda form, pin: {**form, **pin},
-                          st.sampled_from(FORMS), st.sampled_from([{}, {}, {}, {"pinned": True}])), max_size=4)  # fmt: skip
+pins = st.sampled_from([{}, {}, {}, {"pinned": True}])
+some = st.lists(st.builds(lambda form, pin: {**form, **pin}, st.sampled_from(FORMS), pins), max_size=4)
 questions = st.one_of(st.just([{"role": "user", "content": "hi"}]), some)
 replies = st.sampled_from([[{"role": "assistant", "content": "hi"}], [call("a")], [call("a", "b")]])
 

@@ -13,7 +13,7 @@ from .atomic import write_atomically
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, NoReturn
+    from typing import Any
 
 __all__ = ["dumps", "loads", "read_archive", "write_archive"]
 
@@ -42,48 +42,38 @@ def loads(data: bytes, path: str, user: str | None = None) -> tuple[Message, ...
     """
     import json
 
+    whole = say(mark("whole file"))
     try:
-        found: Any = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        found: Any = json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        reason = say(mark("not UTF-8"))
-        raise _bad(path, _at(mark("byte {number}"), error.start), reason) from None
+        raise _bad(path, say(mark("byte {number}"), number=error.start), say(mark("not UTF-8"))) from None
     except json.JSONDecodeError as error:
-        raise _bad(
-            path, say(mark("line {line}, column {column}"), line=error.lineno, column=error.colno), error.msg
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise _bad(path, say(mark("whole file")), str(error)) from None
-    if isinstance(found, dict):
-        found = _of_user(found, path, user)
+        position = say(mark("line {line}, column {column}"), line=error.lineno, column=error.colno)
+        raise _bad(path, position, error.msg) from None
+    except RecursionError:
+        raise _bad(path, whole, say(mark("nested too deeply"))) from None
+    except ValueError as error:  # a number of thousands of digits
+        raise _bad(path, whole, str(error)) from None
+    if isinstance(found, dict) and all(isinstance(talk, list) for talk in found.values()):
+        if user not in found:
+            users = ", ".join(sorted(found)) or say(mark("none"))
+            raise _bad(path, whole, say(mark("choose one of its users with user=: {users}"), users=users))
+        found = found[user]
     elif user is not None:
-        raise _bad(path, say(mark("whole file")), say(mark("it holds one conversation, not users: leave user= away")))
+        raise _bad(path, whole, say(mark("it holds no users: leave user= away")))
     if not isinstance(found, list):
         reason = say(mark("a list of messages is expected, not {type}"), type=type(found).__name__)
-        raise _bad(path, say(mark("whole file")), reason)
+        raise _bad(path, whole, reason)
     try:
         return tuple([message(given, i) for i, given in enumerate(found)])
     except InvalidMessageError as error:
         facts = error.facts
-        raise _bad(path, _at(mark("message {number}"), facts["position"]), str(facts["reason"])) from None
-
-
-def _of_user(users: dict[str, Any], path: str, user: str | None) -> Any:
-    if user in users:
-        return users[user]
-    names = ", ".join(sorted(users)) or say(mark("none"))
-    raise _bad(path, say(mark("whole file")), say(mark("choose one of its users with user=: {names}"), names=names))
+        position = say(mark("message {number}"), number=facts["position"])
+        raise _bad(path, position, str(facts["reason"])) from None
 
 
 def _bad(path: str, position: str, reason: str) -> ArchiveFormatError:
     return ArchiveFormatError(path=path, position=position, reason=reason)
-
-
-def _at(sentence: str, number: object) -> str:
-    return say(sentence, number=number)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(say(mark("{name} is no JSON"), name=name))
 
 
 def write_archive(path: str | os.PathLike[str], messages: Sequence[Message]) -> None:
@@ -103,4 +93,4 @@ def read_archive(path: str | os.PathLike[str], user: str | None = None) -> tuple
         ArchiveFormatError: it holds no conversation.
     """
     with open(path, "rb") as file:
-        return loads(file.read(), os.fspath(path), user)
+        return loads(file.read(), os.fsdecode(path), user)

@@ -24,20 +24,26 @@ _SUFFIX = ".skk-tmp"
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` to `path`: all of it or nothing.
 
-    The file keeps its permissions; a new one is the owner's alone (0600). A link is followed.
+    The file keeps its permissions; a new one is the owner's alone (0600). A link is followed. What is
+    no file (a pipe, ``/dev/stdout``) is simply written to.
 
     Raises:
         OSError: it cannot be written; what stood there is as it was.
     """
-    target = os.path.realpath(path)
+    mode = _mode(path)
+    if mode is not None and not stat.S_ISREG(mode):
+        with open(path, "wb") as file:
+            file.write(data)
+        return
+    target = os.path.realpath(os.fsdecode(path))
     _sweep(target)
     temporary, descriptor = _create(target)
     try:
         with open(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            with contextlib.suppress(FileNotFoundError):
-                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
+            if mode is not None:
+                os.chmod(temporary, stat.S_IMODE(mode))
             os.fsync(descriptor)
             if sys.platform != "win32":  # while the lock is held nobody takes the file for a dead writer's
                 os.replace(temporary, target)
@@ -50,6 +56,13 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     _sync_folder(os.path.dirname(target))
 
 
+def _mode(path: str | os.PathLike[str]) -> int | None:
+    """Tell what stands at `path`, and its permissions; None if nothing does."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.stat(path).st_mode
+    return None
+
+
 def _create(target: str) -> tuple[str, int]:
     """Make a temporary file beside the target, and lock it as long as it is open."""
     while True:
@@ -57,7 +70,8 @@ def _create(target: str) -> tuple[str, int]:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         if sys.platform == "win32":
             return temporary, descriptor
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):  # a file system without locks: there nobody sweeps either
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.path.exists(temporary):  # else somebody swept it away before the lock was there
             return temporary, descriptor
         os.close(descriptor)
@@ -76,10 +90,9 @@ def _sweep(target: str) -> None:
 def _sync_folder(folder: str) -> None:
     if sys.platform == "win32":  # a folder cannot be opened there
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError:  # some network file systems have no sync of folders
-        pass
-    finally:
-        os.close(descriptor)
+    with contextlib.suppress(OSError):  # some network file systems have no sync of folders, some folders cannot be read
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -50,7 +50,7 @@ def complete(messages: Messages, *, question: int = 0) -> Messages:
         messages: the history, with the question last.
         question: how many of the last messages are the question, of which nothing is left out.
     """
-    if not any([m.calls for m in messages]):
+    if not any(m.calls for m in messages):
         return messages
     kept: list[Message] = []
     asked = len(messages) - question

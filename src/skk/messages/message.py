@@ -213,13 +213,13 @@ def _content(parts: list[Part], many: bool = False) -> str | list[dict[str, Any]
 
 def _checked(part: Any) -> dict[str, Any]:
     if isinstance(part, (bytes, bytearray)):
-        raise TypeError(
-            say(mark("bytes are no part of a message: say what they are, as in Multimodal_Part.image(data)"))
-        )
-    if not isinstance(part, dict) or not isinstance(part.get("type"), str):
-        raise TypeError(
-            say(mark("a part is a str, a Multimodal_Part or a dict with its type, not {part}"), part=repr(part)[:80])
-        )
+        sentence = mark("bytes are no part of a message: say what they are, as in Multimodal_Part.image(data)")
+        raise TypeError(say(sentence))
+    if not isinstance(part, dict):
+        kind = type(part).__name__
+        raise TypeError(say(mark("a part is a str, a Multimodal_Part or a dict with its type, not {type}"), type=kind))
+    if not isinstance(part.get("type"), str):
+        raise TypeError(say(mark("a part that is a dict needs its type, such as text")))
     if part["type"] == "text" and not isinstance(part.get("text"), str):
         raise TypeError(say(mark("a part of type text has its text as a str")))
     return part
