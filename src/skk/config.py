@@ -13,6 +13,7 @@ from skk.texts import mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from configparser import ConfigParser
     from typing import Any
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "read_config_file",
     "read_key_file",
     "user_config_path",
+    "user_settings",
 ]
 
 DEFAULT_MODEL = "gpt-6-luna"
@@ -116,7 +118,9 @@ def user_config_path() -> str:
     elif sys.platform == "darwin":
         folder = os.path.expanduser("~/Library/Application Support")
     else:
-        folder = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+        folder = os.environ.get("XDG_CONFIG_HOME", "")
+        if not os.path.isabs(folder):  # a relative one would be below the current folder; the XDG standard ignores it
+            folder = os.path.expanduser("~/.config")
     return os.path.join(folder, "skk", "config.ini")
 
 
@@ -133,22 +137,15 @@ def read_config_file(path: str | os.PathLike[str]) -> Settings:
         OSError: the file cannot be read.
         ConfigurationError: it is no such file. The message does not show its content.
     """
-    import configparser  # 8 ms
-
     path = os.fspath(path)
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            parser.read_file(file)
-    except (configparser.Error, UnicodeDecodeError):  # their texts show lines of the file, and so the key
-        raise ConfigurationError(mark("{path} is no config file: it starts with [OpenAI]"), path=path) from None
+    if (parser := _parsed(path)) is None:
+        raise ConfigurationError(mark("{path} is no config file: it starts with [OpenAI]"), path=path)
     if not parser.has_section("OpenAI"):
         raise ConfigurationError(mark("{path} has no section [OpenAI]: add it"), path=path)
     section = parser["OpenAI"]
-    key = section.get("API_SECRET_KEY", "").strip()
     return Settings(
         path,
-        api_key=Secret(key) if key else None,
+        api_key=_secret(path, section.get("API_SECRET_KEY", "").strip() or None),
         model=section.get("MODEL", "").strip() or None,
         base_url=section.get("BASE_URL", "").strip() or None,
         proxy=section.get("PROXY", "").strip() or None,
@@ -162,14 +159,46 @@ def read_key_file(path: str | os.PathLike[str]) -> str:
         OSError: the file cannot be read.
         ConfigurationError: it is no such file. The message does not show its content.
     """
+    path = os.fspath(path)
+    if (secret := _secret(path, _held_key(path))) is None:
+        raise ConfigurationError(
+            mark('{path} is no key file: it holds {{"api": "your key"}} and nothing else'), path=path
+        )
+    return secret.reveal()
+
+
+# What was read is gone from every frame and every cause before an error is raised: tracebacks with
+# locals and the errors of the parsers show lines of the file, and so the key.
+
+
+def _parsed(path: str) -> ConfigParser | None:
+    import configparser  # 8 ms
+
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            parser.read_file(file)
+    except (configparser.Error, UnicodeDecodeError):
+        return None
+    return parser
+
+
+def _held_key(path: str) -> str | None:
     import json
 
     try:
         with open(path, encoding="utf-8-sig") as file:
             key = json.load(file)["api"]
-        if not isinstance(key, str):
-            raise TypeError
     except (ValueError, KeyError, TypeError, RecursionError):
-        sentence = mark('{path} is no key file: it holds {{"api": "your key"}} and nothing else')
-        raise ConfigurationError(sentence, path=os.fspath(path)) from None
-    return Secret(key.strip()).reveal()
+        return None
+    return key.strip() if isinstance(key, str) else None
+
+
+def _secret(path: str, key: str | None) -> Secret | None:
+    try:
+        return None if key is None else Secret(key)
+    except InvalidKeyError as error:
+        shown = error.facts["fingerprint"]
+    del key
+    sentence = mark("the api key in {path} cannot be one: put the key there that the service gave you")
+    raise InvalidKeyError(sentence, path=path, fingerprint=shown)
