@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from threading import Lock
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize
 
 import openai
 
@@ -106,9 +106,12 @@ class Connection:
         http = given if given is not None else self._make_http(sync)
         cls = openai.OpenAI if sync else openai.AsyncOpenAI
         options = {**self._options, "http_client": http}
-        if credentials_elsewhere(options):
-            return Client(cls(**options), http, sync=sync, own=given is None)
-        return Client(cls(api_key="not-a-key", **options), http, sync=sync, own=given is None)
+        if not credentials_elsewhere(options):
+            options["api_key"] = "not-a-key"
+        client = Client(cls(**options), http, sync=sync, own=given is None)
+        if sync and client.own and self._clients is not _shared:  # it goes with its chat; async ones go with their loop
+            finalize(client, http.close)
+        return client
 
     def _make_http(self, sync: bool) -> Any:
         options: dict[str, Any] = {}
