@@ -19,7 +19,9 @@ def sent(given):
 
 
 @pytest.mark.parametrize(
-    ("made", "role"), [(user_msg, "user"), (assistant_msg, "assistant"), (system_msg, "system")], ids=str
+    ("made", "role"),
+    [(user_msg, "user"), (assistant_msg, "assistant"), (system_msg, "system")],
+    ids=["user", "assistant", "system"],
 )
 def test_a_made_message_equals_its_dict(made, role):
     """What user_msg and its like give equals the dict that the API documents."""
