@@ -25,6 +25,8 @@ logger = logging.getLogger("skk")
 
 _STARS = "*" * 37
 
+_OLD_VALUES: dict[str, Any] = {"max_tokens": 2048, "n": 1, "temperature": 0.7}
+
 # What is worth another try: no connection, no answer in time, too much at once, a service in trouble.
 _PASSING = frozenset({"connection", "timeout", "rate_limit", "server", "conflict"})
 
@@ -33,8 +35,9 @@ class OpenAIClient:
     """A client without memory, set up by one file.
 
     Args:
-        config: the file: ``[OpenAI] API_SECRET_KEY, MODEL, BASE_URL, PROXY``. Key and address come from
-            it together.
+        config: the file: ``[OpenAI] API_SECRET_KEY, MODEL, BASE_URL, PROXY``. The key is never taken from
+            elsewhere: an address in the file would receive it. Without ``BASE_URL``: ``OPENAI_BASE_URL``,
+            then OpenAI's own.
         verbose: print what is asked and what goes wrong; otherwise it is logged.
         sleep: how to wait between tries.
 
@@ -66,8 +69,8 @@ class OpenAIClient:
         self._sleep = sleep
         client = {"api_key": settings.api_key.reveal(), "max_retries": 0, "base_url": settings.base_url}
         self._account = Account(client, settings=settings)
-        # What is sent beside the question, until a model refuses it.
-        self._defaults: dict[str, Any] = {"max_tokens": 2048, "n": 1, "temperature": 0.7}
+        # What is sent beside the question, by endpoint, until a model refuses it.
+        self._beside = {"/chat/completions": _OLD_VALUES, "/completions": _OLD_VALUES, "/images/generations": {}}
 
     def chat_request(self, content: str) -> Reply:
         """Ask in the role of the user, and give the reply.
@@ -83,7 +86,7 @@ class OpenAIClient:
 
     def completion_request(self, prompt: str) -> Reply:
         """Have a text gone on with, and give the reply."""
-        return self._send("/completions", {"model": self.model, "prompt": prompt, **self._defaults})
+        return self._send("/completions", {"model": self.model, "prompt": prompt})
 
     def image_request(self, prompt: str) -> Reply:
         """Have a picture drawn, and give the reply."""
@@ -103,15 +106,14 @@ class OpenAIClient:
         message({"role": role, "content": content})
         if self.verbose:
             print(_STARS, f"request role:  {role}", f"request content:  {content}", _STARS, sep="\n")  # noqa: T201  # asked for
-        body = {"model": self.model, "messages": [{"role": role, "content": content}], **self._defaults}
-        return self._send("/chat/completions", body)
+        return self._send("/chat/completions", {"model": self.model, "messages": [{"role": role, "content": content}]})
 
-    def _send(self, path: str, body: dict[str, Any]) -> Reply:
+    def _send(self, path: str, question: dict[str, Any]) -> Reply:
         for number in range(1, max(self.max_retry, 1) + 1):
             try:
-                return self._send_once(path, body)
+                return self._send_once(path, question)
             except ChatRequestError as error:
-                if error.kind not in _PASSING or number >= self.max_retry:
+                if number >= self.max_retry or not _passes(error):
                     raise
                 self._tell(
                     f"Failed to connect to API server, detail error as {error.english}, "
@@ -120,19 +122,20 @@ class OpenAIClient:
                 self._sleep(self.retry_delay)
         raise AssertionError  # the last try returns or raises
 
-    def _send_once(self, path: str, body: dict[str, Any]) -> Reply:
+    def _send_once(self, path: str, question: dict[str, Any]) -> Reply:
         """Send, leaving away (or renaming) what the model says it does not take."""
+        beside = dict(self._beside[path])
         while True:
             try:
-                return send(self._account, path, body, {"timeout": self.timeout})
+                return send(self._account, path, {**question, **beside}, {"timeout": self.timeout})
             except ChatRequestError as error:
                 refused = getattr(error, "param", None)
-                if error.kind != "bad_request" or refused not in self._defaults or refused not in body:
+                if error.kind != "bad_request" or refused not in beside:
                     raise
-                value = self._defaults.pop(refused)
-                del body[refused]
+                value = beside.pop(refused)
                 if refused == "max_tokens" and path == "/chat/completions":  # today's word for it
-                    body["max_completion_tokens"] = self._defaults["max_completion_tokens"] = value
+                    beside["max_completion_tokens"] = value
+                self._beside[path] = dict(beside)
 
     def _tell(self, line: str) -> None:
         if self.verbose:
@@ -142,3 +145,9 @@ class OpenAIClient:
 
     def __repr__(self) -> str:
         return f"OpenAIClient(model={self.model!r})"
+
+
+def _passes(error: ChatRequestError) -> bool:
+    if getattr(error, "code", None) == "insufficient_quota":  # a 429 that no waiting heals
+        return False
+    return error.kind in _PASSING or getattr(error, "status_code", None) == 408
