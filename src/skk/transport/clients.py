@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from threading import Lock
-from weakref import WeakKeyDictionary, finalize
+from weakref import WeakKeyDictionary, WeakSet, finalize
 
 import openai
 
@@ -109,8 +110,8 @@ class Connection:
         if not credentials_elsewhere(options):
             options["api_key"] = "not-a-key"
         client = Client(cls(**options), http, sync=sync, own=given is None)
-        if sync and client.own and self._clients is not _shared:  # it goes with its chat; async ones go with their loop
-            finalize(client, http.close)
+        if sync and client.own:  # it goes with its last chat or with the process; async ones go with their loop
+            client.keeper = finalize(client, http.close)
         return client
 
     def _make_http(self, sync: bool) -> Any:
@@ -142,7 +143,7 @@ class Client:
     Attributes:
         http: the HTTP client below it, which knows no key.
         own: whether `http` is ours to close, not the caller's.
-        keeper: what closes it when its event loop ends.
+        keeper: what closes it: a generator when its event loop ends, else a finalizer.
     """
 
     __slots__ = ("__weakref__", "_base", "_copies", "_sync", "http", "keeper", "own")
@@ -194,20 +195,29 @@ class _Clients:
     def __init__(self) -> None:
         self.sync: dict[Any, Client] = {}
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Any, Client]] = WeakKeyDictionary()
+        _all.add(self)
 
     def of_loop(self, loop: asyncio.AbstractEventLoop) -> dict[Any, Client]:
-        clients = self._loops.get(loop)
-        return self._loops.setdefault(loop, {}) if clients is None else clients
+        if (clients := self._loops.get(loop)) is not None:
+            return clients
+        with _lock:
+            for old in [old for old in self._loops if old.is_closed()]:  # without a word to its generators
+                del self._loops[old]
+            return self._loops.setdefault(loop, {})
 
     def forget_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loops.pop(loop, None)
 
     def forget(self) -> None:
-        self.sync.clear()
-        self._loops.clear()
+        for client in self.sync.values():
+            if client.own:  # closing takes a lock, which another thread may have held at the fork
+                client.keeper.detach()
+        self.sync = {}
+        self._loops = WeakKeyDictionary()
 
 
 _lock = Lock()
+_all: WeakSet[_Clients] = WeakSet()
 _shared = _Clients()
 
 
@@ -215,7 +225,10 @@ def _forget() -> None:
     """In a forked child: an inherited connection would mix the answers of two processes."""
     global _lock
     _lock = Lock()
-    _shared.forget()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # dropping them is what closes them here
+        for clients in _all:
+            clients.forget()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
@@ -223,6 +236,8 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 def _frozen(value: Any) -> Any:
+    if isinstance(value, openai.Timeout):  # equal ones are one configuration, but it does not hash
+        return (value.connect, value.read, value.write, value.pool)
     return tuple(sorted(value.items())) if isinstance(value, dict) else value
 
 
