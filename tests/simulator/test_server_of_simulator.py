@@ -104,16 +104,17 @@ def test_a_fault_matches_what_it_was_meant_for(simulator):
         simulator.fail("no-such-fault")
 
 
-def test_a_client_that_leaves_is_noticed(simulator):
+def test_a_client_that_leaves_is_noticed():
     """A stalled reply holds its connection only as long as the client is there."""
-    simulator.fail("stall")
-    exchange(simulator, BODY, timeout=0.1)
-    deadline = threading.Event()
-    for _ in range(100):
-        if simulator.open_connections == 0:
-            break
-        deadline.wait(0.02)
-    assert 0 == simulator.open_connections
+    with Simulator() as server:
+        server.fail("stall")
+        exchange(server, BODY, timeout=0.1)
+        pause = threading.Event()
+        for _ in range(250):
+            if server.open_connections == 0:
+                break
+            pause.wait(0.02)
+        assert 0 == server.open_connections
 
 
 def test_requests_are_recorded(simulator):
