@@ -121,6 +121,15 @@ def test_what_a_killed_writer_left_is_removed(path):
 
 
 @posix
+def test_what_a_killed_writer_left_is_known_by_its_whole_name(path):
+    """A name is no pattern: what is left of another file is not taken for this one's."""
+    for name in ("[t]alk.json.0badcafe.skk-tmp", "talk.json.0badcafe.skk-tmp"):
+        path.with_name(name).write_bytes(b"half")
+    write_archive(path.with_name("[t]alk.json"), NEW)
+    assert {"[t]alk.json", "talk.json.0badcafe.skk-tmp"} == set(os.listdir(path.parent))
+
+
+@posix
 def test_what_a_living_writer_has_is_left_alone(path):
     """The temporary file of a writer that is still writing is locked, and stays."""
     import fcntl

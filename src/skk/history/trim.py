@@ -58,7 +58,7 @@ def complete(messages: Messages, *, question: int = 0) -> Messages:
     while at < asked:
         end = unit(messages, at)
         head, *results = messages[at:end]
-        if end > asked or not head.calls or (head.role == "assistant" and _answered(head, results)):
+        if end > asked or not head.calls or _answered(head, results):
             kept += messages[at:end]
         at = end
     return (*kept, *messages[at:])
