@@ -4,6 +4,7 @@ import json
 import os
 import random
 import string
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -311,3 +312,17 @@ def test_a_hundred_thousand_damaged_files_are_whole_or_refused():
     seed = random.SystemRandom().randrange(10**9)
     print(f"seed {seed}")
     mutate(100_000, seed)
+
+
+def test_reading_a_large_file_holds_three_times_its_size_at_most(tmp_path):
+    """Of a large file only one form is held at a time."""
+    path = tmp_path / "large.json"
+    write_archive(path, made([{"role": "user", "content": "x" * 1000}]) * 1000)
+    read_archive(path)  # what is made once, at the first use, is not counted
+    tracemalloc.start()
+    try:
+        read_archive(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak <= 3 * path.stat().st_size

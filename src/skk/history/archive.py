@@ -44,7 +44,10 @@ def loads(data: bytes, path: str, user: str | None = None) -> tuple[Message, ...
 
     whole = say(mark("whole file"))
     try:
-        found: Any = json.loads(data.decode("utf-8-sig"))
+        text = data.decode("utf-8-sig")
+        del data  # of a large file only one form is held at a time
+        found: Any = json.loads(text)
+        del text
     except UnicodeDecodeError as error:
         raise _bad(path, say(mark("byte {number}"), number=error.start), say(mark("not UTF-8"))) from None
     except json.JSONDecodeError as error:
