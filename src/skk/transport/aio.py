@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 from skk.keys import Lease
 
@@ -10,7 +11,7 @@ from .wire import Incoming, Wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
     from types import TracebackType
     from typing import Any, Self
 
@@ -132,11 +133,14 @@ class _Reply:
         if self._request.streamed:
             read = aiter(self._response.stream if incoming.direct else self._response.aiter_bytes())
             try:
+                block = await self._in_time(_Untold(read))
+                if block is not None:
+                    yield incoming.feed(block)
                 if self._turn.ends_at is None:
                     async for block in read:
                         yield incoming.feed(block)
                 else:
-                    while block := await self._in_time(anext(read, b"")):
+                    while (block := await self._in_time(anext(read, None))) is not None:
                         yield incoming.feed(block)
             except Exception:
                 if not incoming.complete:
@@ -153,3 +157,37 @@ class _Reply:
             return await awaited
         async with asyncio.timeout(self._turn.ends_at - self._wire.now()):
             return await awaited
+
+
+class _Untold:
+    """Awaits the first item of a generator, or None, while the loop does not list the generators that begin for it.
+
+    A loop that ends closes all that are on its list at once, and those of the HTTP library, which close each other
+    too, are then found "already running". They end with ours, which is on the list.
+    """
+
+    def __init__(self, generator: AsyncGenerator[Any, None]) -> None:
+        self._generator = generator
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(firstiter=None)
+        try:
+            steps = anext(self._generator, None).__await__()
+            waits_for = next(steps)
+        except StopIteration as done:
+            return done.value
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+        step: Callable[[Any], Any]
+        while True:  # what `yield from` does, from the second step on
+            try:
+                sent = yield waits_for
+            except BaseException as error:  # noqa: BLE001  # it goes on to where it belongs
+                step, sent = steps.throw, error
+            else:
+                step = steps.send
+            try:
+                waits_for = step(sent)
+            except StopIteration as done:
+                return done.value
