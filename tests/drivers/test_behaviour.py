@@ -240,6 +240,16 @@ def test_a_result_may_be_the_question(ask, chat):
     assert "sunny" in ask(chat, {"role": "tool", "tool_call_id": call["id"], "content": "sunny"}, tools=tools)
 
 
+def test_a_missing_result_is_asked_for(ask, chat, simulator):
+    """Going on after one of two results is an error that names what is missing; nothing is sent."""
+    simulator.fail("tool-calls")
+    first, _ = ask(chat, "hello").tool_calls
+    chat.add_dialogs({"role": "tool", "tool_call_id": first["id"], "content": "sunny"})
+    with pytest.raises(ValueError, match="no result yet"):
+        ask(chat)
+    assert 1 == len(simulator.requests)
+
+
 def test_an_unanswered_tool_call_does_not_spoil_the_next_request(ask, chat, simulator):
     """A call whose result never came is left out of what is sent."""
     tools = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]

@@ -142,6 +142,8 @@ class Chat:
             last = self._history.messages[-1:]
             if not last or last[0].role not in ("user", "tool"):
                 raise ValueError(say(mark("there is no question: pass a text")))
+            if self._history.window(())[-1:] != last:
+                raise ValueError(say(mark("a tool call has no result yet: add a tool message for each tool_call_id")))
         return self._turn_of(question, options, streamed=streamed, system=self._system)
 
     def _turn_of(

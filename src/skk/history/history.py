@@ -48,6 +48,7 @@ class History:
         self._messages: Messages = ()
         self._lock = allocate_lock()
         self._warned = False
+        self._tools = False  # whether tool calls were ever among the messages: without any, none is looked for
         self._limit = _checked_limit(limit)
 
     @property
@@ -75,12 +76,15 @@ class History:
         """
         messages = (self._messages if snapshot is None else snapshot) + question
         asked = len(question)
-        return trim(complete(messages, question=asked), self._limit, question=asked)
+        if self._tools:
+            messages = complete(messages, question=asked)
+        return trim(messages, self._limit, question=asked)
 
     def append(self, record: TurnRecord) -> None:
         """Add a finished turn, then let the limit apply."""
         added = record.asked + record.reply
         with self._lock:
+            self._tools = self._tools or any(m.calls for m in added)
             kept = trim(self._messages + added, self._limit)
             if self._warned or not self._limit or kept[-1:] == added[-1:]:
                 self._messages = kept
@@ -95,6 +99,7 @@ class History:
     def extend(self, messages: Messages) -> None:
         """Add messages, then let the limit apply."""
         with self._lock:
+            self._tools = self._tools or any(m.calls for m in messages)
             self._messages = trim(self._messages + messages, self._limit)
 
     def rollback(self, count: int) -> Messages:

@@ -78,8 +78,10 @@ class ChatTurn(Turn):
         if self._request is None:
             window = self._history.window(self._question)
             messages = window if self._system is None else (self._system, *window)
-            body = b"".join((self._head[:-1], b',"messages":[', b",".join([m.data for m in messages]), b"]}"))
-            self._request = Request(PATH, body, streamed=self._streamed)
+            data = [m.data for m in messages] or [b""]
+            data[0] = self._head[:-1] + b',"messages":[' + data[0]
+            data[-1] += b"]}"
+            self._request = Request(PATH, b",".join(data), streamed=self._streamed)  # one copy of a long history
         return self._request
 
     def absorb(self, events: Sequence[Event]) -> list[str]:
