@@ -115,6 +115,14 @@ def test_the_admin_key_is_never_sent(ask, simulator, monkeypatch):
     assert [] == simulator.requests
 
 
+def test_the_admin_key_does_not_stand_in(ask, simulator, monkeypatch):
+    """Where the SDK was told to do without a key, it finds none: the admin key is not taken for one."""
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", "sk-admin-key")
+    with pytest.raises(TypeError):  # the SDK's own, about its own switch (which its first major does not have)
+        ask(Chat(base_url=simulator.base_url, _enforce_credentials=False), "hello")
+    assert [] == simulator.requests
+
+
 # ---- proxies
 
 
