@@ -43,6 +43,7 @@ def classify(error: Exception, lease: Lease, *, base_url: str, model: str | None
         model: the model that was asked.
     """
     redact(error, lease.secret)
+    _forget_locals(error)
     if isinstance(error, errors.SkkError):
         timed_out = isinstance(error, TimeoutError)
         failure = Failure(Kind.TIMED_OUT if timed_out else Kind.BROKEN, error)
@@ -101,8 +102,9 @@ def _network(error: Exception, base_url: str) -> Failure:
         return Failure(Kind.BROKEN, errors.InvalidResponseError(cause=error, reason=reason))
     if "InvalidURL" in names:
         return Failure(Kind.FOREIGN, errors.ConfigurationError(mark("base_url {url!r} is no address"), url=base_url))
-    # aiohttp's refused connection comes as a timeout after no time at all: the OSError below it tells.
-    refused = any(isinstance(link, OSError) and not isinstance(link, TimeoutError) for link in chain)
+    # aiohttp's refused or closed connection comes as a timeout after no time at all: what is below it tells.
+    below = [link for link in chain if isinstance(link, OSError) or _root(link) == "aiohttp"]
+    refused = any(not isinstance(link, TimeoutError) for link in below)
     timed_out = any("Timeout" in name for name in names) and not refused
     if timed_out:
         return Failure(Kind.TIMED_OUT, errors.APITimeoutError(cause=error, address=base_url))
@@ -113,7 +115,11 @@ def _network(error: Exception, base_url: str) -> Failure:
 
 
 def _of_the_wire(error: Exception) -> bool:
-    return isinstance(error, (OSError, EOFError)) or type(error).__module__.partition(".")[0] in _LIBRARIES
+    return isinstance(error, (OSError, EOFError)) or _root(error) in _LIBRARIES
+
+
+def _root(error: BaseException) -> str:
+    return type(error).__module__.partition(".")[0]
 
 
 def _message(error: openai.APIStatusError) -> str:
@@ -168,6 +174,19 @@ def redact(error: BaseException, secret: object) -> None:
                         headers[name] = headers[name].replace(key, shown)
 
 
+def _forget_locals(error: BaseException) -> None:
+    """Empty the frames of the SDK and of what is below it: a traceback that shows locals would show headers there."""
+    for link in _chain(error):
+        trace = link.__traceback__
+        while trace is not None:
+            frame = trace.tb_frame
+            root = str(frame.f_globals.get("__name__")).partition(".")[0]
+            if root == "openai" or root in _LIBRARIES:
+                with contextlib.suppress(RuntimeError):  # it is still running
+                    frame.clear()
+            trace = trace.tb_next
+
+
 def _without(key: str, shown: str, value: Any) -> Any:
     if isinstance(value, str):
         return value.replace(key, shown) if key in value else value  # a sentence of ours keeps its English
@@ -175,8 +194,10 @@ def _without(key: str, shown: str, value: Any) -> Any:
         return value.replace(key.encode(), shown.encode())
     if isinstance(value, dict):
         return {_without(key, shown, k): _without(key, shown, v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)([_without(key, shown, item) for item in value])
+    if isinstance(value, list):
+        return [_without(key, shown, item) for item in value]
+    if isinstance(value, tuple):  # perhaps a named one, as in aiohttp's errors
+        return tuple([_without(key, shown, item) for item in value])
     return value
 
 
