@@ -157,7 +157,9 @@ def test_names_that_dalle_calls_otherwise(name, hint):
         split_options({name: 1}, "image")
 
 
-@pytest.mark.parametrize("mark", [openai.NOT_GIVEN, getattr(openai, "omit", openai.NOT_GIVEN)], ids=["not-given", "omit"])
+@pytest.mark.parametrize(
+    "mark", [openai.NOT_GIVEN, getattr(openai, "omit", openai.NOT_GIVEN)], ids=["not-given", "omit"]
+)
 def test_marks_for_not_given_are_dropped(mark):
     """The SDK's own marks are absences, wherever they stand."""
     names = ["temperature", "max_retries", "extra_headers", "extra_body", "deadline", "timeout"]

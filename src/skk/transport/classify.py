@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from email.utils import parsedate_to_datetime
 
@@ -18,7 +19,7 @@ from .retired import RETIRED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
     from skk.keys import Lease
@@ -82,7 +83,7 @@ def _status(error: openai.APIStatusError, lease: Lease, base_url: str, model: st
     elif status == 404 and model in RETIRED and (code == "model_not_found" or model in message):
         facts["model"], (facts["date"], facts["successor"]) = model, RETIRED[model]
         cls = errors.ModelRetiredError
-    elif status == 404 and base_url.rstrip("/").endswith("/chat/completions"):
+    elif status in (404, 405) and base_url.rstrip("/").endswith("/chat/completions"):
         facts["message"] = say(mark("base_url is the address without /chat/completions: leave that off"))
     headers = error.response.headers
     return Failure(
@@ -101,17 +102,26 @@ def _network(error: Exception, base_url: str) -> Failure:
         reason = str(error.__cause__ or error)
         return Failure(Kind.BROKEN, errors.InvalidResponseError(cause=error, reason=reason))
     if "InvalidURL" in names:
-        return Failure(Kind.FOREIGN, errors.ConfigurationError(mark("base_url {url!r} is no address"), url=base_url))
+        return Failure(
+            Kind.FOREIGN, errors.ConfigurationError(mark("base_url {url!r} is no address"), url=_address(base_url))
+        )
     # aiohttp's refused or closed connection comes as a timeout after no time at all: what is below it tells.
     below = [link for link in chain if isinstance(link, OSError) or _root(link) == "aiohttp"]
     refused = any(not isinstance(link, TimeoutError) for link in below)
     timed_out = any("Timeout" in name for name in names) and not refused
     if timed_out:
-        return Failure(Kind.TIMED_OUT, errors.APITimeoutError(cause=error, address=base_url))
+        return Failure(Kind.TIMED_OUT, errors.APITimeoutError(cause=error, address=_address(base_url)))
     if isinstance(error, openai.APIError) and not isinstance(error, openai.APIConnectionError):
         return Failure(Kind.BROKEN, errors.InvalidResponseError(cause=error, reason=str(error)))
     reason = next((str(link) for link in reversed(chain) if str(link)), names[0])
-    return Failure(Kind.UNREACHABLE, errors.APIConnectionError(cause=error, address=base_url, reason=reason))
+    return Failure(Kind.UNREACHABLE, errors.APIConnectionError(cause=error, address=_address(base_url), reason=reason))
+
+
+def _address(base_url: str) -> str:
+    """Give the address without the name and the password that may stand before the host."""
+    scheme, mark, rest = base_url.partition("://")
+    host, slash, path = rest.partition("/")
+    return scheme + mark + host.rpartition("@")[2] + slash + path
 
 
 def _of_the_wire(error: Exception) -> bool:
@@ -137,17 +147,33 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
             seconds = float(headers.get(name, "")) * unit
             if 0 <= seconds < 1e9:
                 return seconds
-    with contextlib.suppress(ValueError, TypeError):
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
         return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - time.time())
     return None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Give an error and what led to it, as a traceback prints it."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
+
+
+def _all(error: BaseException) -> list[BaseException]:
+    """Give an error and all that hangs on it: causes and contexts, and the members of groups."""
+    found: list[BaseException] = []
+    left: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while left:
+        if (link := left.pop()) is not None and id(link) not in seen:
+            seen.add(id(link))
+            found.append(link)
+            left += [link.__cause__, link.__context__]
+            if isinstance(link, BaseExceptionGroup):
+                left += link.exceptions
+    return found
 
 
 def redact(error: BaseException, secret: object) -> None:
@@ -156,22 +182,59 @@ def redact(error: BaseException, secret: object) -> None:
     A key shorter than 8 characters is not looked for in texts, or words would get holes.
     """
     keys = {secret.reveal()} if isinstance(secret, Secret) else set()
-    chain = list(_chain(error))
-    for link in chain:  # a key that a callable gave is known only from the request itself
-        for name, value in _headers(link):
-            if name.lower() in ("authorization", "api-key", "x-api-key"):
+    links = _all(error)
+    holders = [holder for link in links for holder in _holders(link)]
+    for holder in holders:  # a key that a callable gave is known only from the request itself
+        for name in _KEY_HEADERS:
+            if value := holder.headers.get(name):
                 keys.add(value.removeprefix("Bearer ").strip())
-    for key in [key for key in keys if len(key) >= 8]:
-        shown = errors.fingerprint(key)
-        for link in chain:
-            link.args = tuple(_without(key, shown, part) for part in link.args)
-            for name in ("message", "body", "reason", "facts", "code", "param", "type", "request_id"):
-                if name in vars(link):
-                    setattr(link, name, _without(key, shown, vars(link)[name]))
-            for headers in _header_maps(link):
-                for name in list(headers):
-                    if key in headers[name]:
-                        headers[name] = headers[name].replace(key, shown)
+    for key in keys:
+        if len(key) >= 8:
+            hide = _hiding(key)
+            for link in links:
+                _redact_one(link, hide)
+            for holder in holders:
+                for name, value in list(holder.headers.items()):
+                    if (hidden := hide(value)) != value:
+                        holder.headers[name] = hidden
+                _redact_fields(holder, ("_content", "_text"), hide)  # what .text and .json() are made of
+
+
+_KEY_HEADERS = ("authorization", "api-key", "x-api-key")
+
+
+def _hiding(key: str) -> Callable[[str], str]:
+    """Give what replaces a key in a text, also one that was masked badly: its first and last characters are shown."""
+    shown = errors.fingerprint(key)
+    first, last = re.escape(key[:5]), re.escape(key[-4:])
+    word = r"[^\s\"'<>]"
+    masked = re.compile(rf"{first}{word}{{0,200}}?(?:\*\*|\.\.\.{word}|…{word}|{last}(?!\w)){word}*")
+
+    def hide(text: str) -> str:
+        text = text.replace(key, shown)
+        return masked.sub(shown, text) if key[:5] in text else text
+
+    return hide
+
+
+def _redact_one(error: BaseException, hide: Callable[[str], str]) -> None:
+    if (args := _without(error.args, hide)) != error.args:
+        error.args = args
+    _redact_fields(error, tuple(vars(error)), hide)
+    if isinstance(error, OSError) and isinstance(error.strerror, str):
+        error.strerror = hide(error.strerror)
+
+
+def _redact_fields(holder: Any, names: tuple[str, ...], hide: Callable[[str], str]) -> None:
+    fields = vars(holder)
+    for name in names:
+        value = fields.get(name)
+        if isinstance(value, (str, bytes, dict, list, tuple)):
+            try:
+                if (hidden := _without(value, hide)) != value:
+                    fields[name] = hidden
+            except RecursionError:  # a body as deep as a stack
+                fields[name] = None
 
 
 def _forget_locals(error: BaseException) -> None:
@@ -187,34 +250,33 @@ def _forget_locals(error: BaseException) -> None:
             trace = trace.tb_next
 
 
-def _without(key: str, shown: str, value: Any) -> Any:
+def _without(value: Any, hide: Callable[[str], str]) -> Any:
     if isinstance(value, str):
-        return value.replace(key, shown) if key in value else value  # a sentence of ours keeps its English
+        hidden = hide(value)
+        return value if hidden == value else hidden  # a sentence of ours keeps its English
     if isinstance(value, bytes):
-        return value.replace(key.encode(), shown.encode())
+        text = value.decode("latin-1")
+        return value if (hidden := hide(text)) == text else hidden.encode("latin-1")
     if isinstance(value, dict):
-        return {_without(key, shown, k): _without(key, shown, v) for k, v in value.items()}
+        return {_without(k, hide): _without(v, hide) for k, v in value.items()}
     if isinstance(value, list):
-        return [_without(key, shown, item) for item in value]
-    if isinstance(value, tuple):  # perhaps a named one, as in aiohttp's errors
-        return tuple([_without(key, shown, item) for item in value])
+        return [_without(item, hide) for item in value]
+    if isinstance(value, tuple):
+        return tuple([_without(item, hide) for item in value])
     return value
 
 
-def _header_maps(error: BaseException) -> Iterator[Any]:
-    response = getattr(error, "response", None)
-    for holder in (_request(error), response, getattr(response, "request", None)):
-        if (headers := getattr(holder, "headers", None)) is not None:
-            yield headers
+def _holders(error: BaseException) -> Iterator[Any]:
+    """Give the requests and responses of an error, those before a redirect too."""
+    response = _get(error, "response")
+    for holder in (error, *(_get(response, "history") or ()), response):
+        for found in (_get(holder, "request"), holder):
+            if getattr(found, "headers", None) is not None:  # an error of aiohttp has None
+                yield found
 
 
-def _request(error: BaseException) -> Any:
+def _get(holder: Any, name: str) -> Any:
     try:
-        return getattr(error, "request", None)
+        return getattr(holder, name, None)
     except RuntimeError:  # httpx: "the request property has not been set"
         return None
-
-
-def _headers(error: BaseException) -> Iterator[tuple[str, str]]:
-    for headers in _header_maps(error):
-        yield from list(headers.items())
