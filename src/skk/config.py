@@ -42,7 +42,7 @@ class Secret:
         InvalidKeyError: the key has blanks or characters that no header takes.
 
     >>> Secret("sk-test")
-    Secret('0fb73563')
+    Secret('f3abf2a6')
     """
 
     __slots__ = ("_key", "fingerprint")

@@ -18,7 +18,8 @@ READMES = ["README.md", "README.zh-CN.md"]
 
 
 def blocks(readme, language):
-    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / readme).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def promised(block):

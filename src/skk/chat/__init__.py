@@ -22,3 +22,7 @@ def __getattr__(name: str) -> object:
     from . import group  # loaded by those who stage a play
 
     return getattr(group, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -123,7 +123,7 @@ def fingerprint(key: str) -> str:
     """Name a key without telling it: the first 8 hex digits of its SHA-256.
 
     >>> fingerprint("sk-test")
-    '0fb73563'
+    'f3abf2a6'
     """
     import hashlib
 

@@ -22,3 +22,7 @@ def __getattr__(name: str) -> object:
     from . import archive  # loaded by the few that save
 
     return getattr(archive, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -23,7 +23,7 @@ def dumps(messages: Sequence[Message]) -> bytes:
 
     >>> from skk.messages import user_msg
     >>> dumps([message(user_msg("1+1=?"))])
-    b'[\\n{"role":"user","content":"1+1=?"}\\n]\\n'
+    b'[\n{"role":"user","content":"1+1=?"}\n]\n'
     """
     lines = [m.data[:-1] + b',"pinned":true}' if m.pinned else m.data for m in messages]
     return b"[\n" + b",\n".join(lines) + b"\n]\n" if lines else b"[]\n"

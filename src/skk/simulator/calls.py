@@ -9,7 +9,16 @@ from . import rules
 from .faults import dumps, event
 from .wire import HungUp, Line
 
-__all__ = ["CREATED", "ChatCall", "Plain", "count_image_tokens", "count_tokens", "cut_text"]
+__all__ = [
+    "CREATED",
+    "ChatCall",
+    "Plain",
+    "PlainStream",
+    "count_image_tokens",
+    "count_tokens",
+    "cut_text",
+    "pieces_of_completion",
+]
 
 CREATED = 1_763_600_000
 
@@ -39,6 +48,39 @@ class Plain:
         await line.send(200, dumps(self._body))
 
 
+class PlainStream(Plain):
+    """A plain completion in pieces."""
+
+    streamed = True
+
+    def __init__(self, body: dict[str, Any], events: list[Any]) -> None:
+        super().__init__(body)
+        self._events = events
+
+    def events(self) -> list[Any]:
+        """Give the events of the stream."""
+        return self._events
+
+    async def normal(self, line: Line) -> None:
+        """Send the stream as it should be."""
+        line.begin()
+        await line.chunk(b"".join(map(event, self._events)))
+        await line.end()
+
+
+def pieces_of_completion(
+    about: dict[str, Any], choices: list[dict[str, Any]], usage: dict[str, Any] | None
+) -> list[Any]:
+    """Cut a plain completion into the events of a stream."""
+    found: list[Any] = []
+    for choice in choices:
+        pieces = [{**choice, "text": piece, "finish_reason": None} for piece in _in_pieces(choice["text"])]
+        found += [{**about, "choices": [piece]} for piece in [*pieces, {**choice, "text": ""}]]
+    if usage is not None:
+        found.append({**about, "choices": [], "usage": usage})
+    return [*found, b"[DONE]"]
+
+
 class ChatCall(Plain):
     """A chat's reply, whole or in pieces."""
 
@@ -54,7 +96,7 @@ class ChatCall(Plain):
             self._scripted_usage = scripted["usage"]
             return
         self.message, self.finish_reason = rules.answer(body)
-        most = body.get("max_completion_tokens", body.get("max_tokens"))
+        most = body.get("max_completion_tokens") or body.get("max_tokens")
         if isinstance(text := self.message["content"], str):
             stops = [body["stop"]] if isinstance(body.get("stop"), str) else body.get("stop") or []
             for stop in stops:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from .checks import Refusal
 from .wire import Line
 
-__all__ = ["FAULTS", "Call", "Fault", "status_error"]
+__all__ = ["FAULTS", "Call", "Fault", "find", "status_error"]
 
 
 class Call(Protocol):
@@ -44,6 +44,7 @@ class Fault:
         kind: its name.
         whole, stream: what a careful client makes of it: ``"answer"`` or ``"error"``.
         description: what happens.
+        chat_only, stream_only: requests of another kind get their normal reply, and `times` is not counted down.
     """
 
     kind: str
@@ -51,14 +52,18 @@ class Fault:
     stream: str
     description: str
     handle: Handler
+    chat_only: bool = False
+    stream_only: bool = False
 
 
 FAULTS: dict[str, Fault] = {}
 
 
-def fault(kind: str, whole: str, stream: str) -> Callable[[Handler], Handler]:
+def fault(
+    kind: str, whole: str, stream: str, *, chat_only: bool = False, stream_only: bool = False
+) -> Callable[[Handler], Handler]:
     def add(handle: Handler) -> Handler:
-        FAULTS[kind] = Fault(kind, whole, stream, (handle.__doc__ or "").strip(), handle)
+        FAULTS[kind] = Fault(kind, whole, stream, (handle.__doc__ or "").strip(), handle, chat_only, stream_only)
         return handle
 
     return add
@@ -142,7 +147,7 @@ def status_error(status: int, key: str | None = None, retry_after: float | None 
 
 def _add_status(status: int) -> None:
     async def refuse(line: Line, call: Call) -> None:
-        raise status_error(status, call.key, float(call.argument) if call.argument else None)
+        raise status_error(status, call.key, _seconds(call.argument))
 
     refuse.__doc__ = f"Status {status} with the real body; the argument is retry-after in seconds."
     fault(str(status), "error", "error")(refuse)
@@ -150,6 +155,24 @@ def _add_status(status: int) -> None:
 
 for _status in _STATUSES:
     _add_status(_status)
+
+
+def find(kind: str) -> Fault | None:
+    """Give the fault of that name: one of `FAULTS`, or any other status from 400 to 599."""
+    if kind not in FAULTS and kind.isascii() and kind.isdigit() and 400 <= int(kind) < 600:
+
+        async def refuse(line: Line, call: Call) -> None:
+            raise status_error(int(kind), call.key, _seconds(call.argument))
+
+        return Fault(kind, "error", "error", f"Status {kind}.", refuse)
+    return FAULTS.get(kind)
+
+
+def _seconds(argument: str | None) -> float | None:
+    try:
+        return None if argument is None else float(argument)
+    except ValueError:
+        raise Refusal(400, f"The fault's argument is no number: {argument}.") from None
 
 
 def _add_refusal(
@@ -277,7 +300,7 @@ def _add_choices(kind: str, description: str, whole: Any, chunk: Any, stream: st
         await _changed(line, call, chunk if call.streamed else whole)
 
     send.__doc__ = description
-    fault(kind, "error", stream)(send)
+    fault(kind, "error", stream, chat_only=True)(send)
 
 
 _NUMBER = {"role": "assistant", "content": 7}
@@ -323,7 +346,7 @@ async def _slow(line: Line, call: Call) -> None:
     line.begin("text/event-stream" if call.streamed else "application/json")
     for _ in range(300):
         await line.chunk(b": wait\n\n" if call.streamed else b" ")
-        await line.wait_until_gone(float(call.argument or 0.2))
+        await line.wait_until_gone(_seconds(call.argument) or 0.2)
     await line.hang_up()
 
 
@@ -340,7 +363,7 @@ def _add_meaning(
 
     send.__doc__ = description
     whole = "error" if kind == "filter-empty" else "answer"
-    fault(kind, whole, stream)(send)
+    fault(kind, whole, stream, chat_only=True)(send)
 
 
 _CALLS = [
@@ -371,7 +394,7 @@ async def _pieces(line: Line, call: Call, begin: bool = True) -> list[Any]:
     """Send the beginning of a stream, ARG pieces (3), and give the events that are left."""
     if begin:
         line.begin()
-    count = int(call.argument or 3) + 1  # the first event brings the role alone
+    count = int(_seconds(call.argument or "3") or 0) + 1  # the first event brings the role alone
     events = call.events()
     for one in events[:count]:
         await line.chunk(event(one))
@@ -386,7 +409,7 @@ def stream_fault(kind: str, stream: str) -> Callable[[Handler], Handler]:
             await (handle(line, call) if call.streamed else call.normal(line))
 
         guarded.__doc__ = handle.__doc__
-        fault(kind, "answer", stream)(guarded)
+        fault(kind, "answer", stream, chat_only=True, stream_only=True)(guarded)
         return handle
 
     return add

@@ -6,7 +6,7 @@ import hashlib
 import struct
 import zlib
 
-__all__ = ["describe", "draw"]
+__all__ = ["describe", "draw", "is_picture"]
 
 
 def draw(prompt: str, width: int = 64, height: int = 64) -> bytes:
@@ -17,11 +17,19 @@ def draw(prompt: str, width: int = 64, height: int = 64) -> bytes:
     row_of = [b"".join(inks[(digest[(y * 8 + x // cell) % 32] >> (y % 8)) & 1] for x in range(width)) for y in range(8)]
     rows = b"".join(b"\0" + row_of[(y * 8 // height) % 8] for y in range(height))
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows)) + _chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows, 1)) + _chunk(b"IEND", b"")
+    )
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def is_picture(data: bytes) -> bool:
+    """Tell whether bytes begin as one of the types that the real service reads."""
+    begins = (b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"\xff\xd8\xff")
+    return data.startswith(begins) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
 
 
 def describe(data: bytes) -> tuple[str, int, int] | None:

@@ -12,6 +12,8 @@ from typing import Any
 
 __all__ = ["Recorded"]
 
+_SECRET = frozenset({"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"})
+
 
 @dataclass(frozen=True)
 class Recorded:
@@ -77,7 +79,7 @@ class Recorded:
     def public(self) -> dict[str, Any]:
         """Give what may leave the process: the key only as the first 8 hex digits of its SHA-256."""
         key = self.key
-        shown = {k: v for k, v in self.headers.items() if k not in ("authorization", "api-key")}
+        shown = {k: v for k, v in self.headers.items() if k not in _SECRET}
         mark = hashlib.sha256(key.encode()).hexdigest()[:8] if key else None
         about = {"method": self.method, "path": self.path, "query": self.query, "headers": shown, "key": mark}
         return {**about, "json": self.json}

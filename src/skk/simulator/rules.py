@@ -30,7 +30,7 @@ _FACTS = {
     "what is the largest ocean": "The Pacific",
 }
 
-_NUMBER = r"(-?\d+)"
+_NUMBER = r"(-?\d{1,3}(?:,\d{3})+|-?\d+)"
 _COUNT = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -99,7 +99,7 @@ def _counted(question: str, before: list[Message]) -> int | None:
     """Give the number that comes next: after the one in the question, else after the last one counted."""
     for pattern in _COUNT:
         if found := pattern.search(question):
-            return int(found[1]) + 1
+            return _integer(found[1]) + 1
     if not _GO_ON.search(question):
         return None
     counting = False
@@ -108,16 +108,20 @@ def _counted(question: str, before: list[Message]) -> int | None:
         text = text_of(message)
         if message["role"] == "user":
             counting = any(pattern.search(text) for pattern in _COUNT) or bool(_GO_ON.search(text))
-        elif message["role"] == "assistant" and counting and (found := re.search(_NUMBER, text)):
-            last = int(found[1])
+        elif message["role"] == "assistant" and counting and (numbers := re.findall(_NUMBER, text)):
+            last = _integer(numbers[-1])  # "what follows 50 is 51": the last number is the answer
             counting = False
     if last is None:  # the counting itself has been trimmed away: an answer that is a bare number tells
         bare = [text_of(m).strip() for m in before if m["role"] == "assistant"]
-        last = next((int(text) for text in reversed(bare) if re.fullmatch(_NUMBER, text)), None)
+        last = next((_integer(text) for text in reversed(bare) if re.fullmatch(_NUMBER, text)), None)
     if last is None:
         numbers = [n for m in before for n in re.findall(_NUMBER, text_of(m))]
-        last = int(numbers[-1]) if numbers else None
+        last = _integer(numbers[-1]) if numbers else None
     return None if last is None else last + 1
+
+
+def _integer(text: str) -> int:
+    return int(text.replace(",", ""))
 
 
 def _play(question: str, messages: list[Message]) -> str | None:
@@ -214,7 +218,7 @@ def _value(schema: dict[str, Any], question: str) -> Any:
     if kind == "array":
         return [_value(schema.get("items", {}), question)]
     numbers = re.findall(_NUMBER, question)
-    simple: dict[str, Any] = {"integer": int(numbers[0]) if numbers else 0, "boolean": True, "null": None}
+    simple: dict[str, Any] = {"integer": _integer(numbers[0]) if numbers else 0, "boolean": True, "null": None}
     simple["number"] = simple["integer"]
     return simple.get(kind, question[:60])
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
+import re
 import threading
 import time
 from collections import deque
@@ -11,16 +13,28 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from . import rules
-from .calls import CREATED, ChatCall, Plain, count_image_tokens, count_tokens, cut_text
-from .checks import Refusal, check_chat
-from .faults import FAULTS, dumps, status_error
+from .calls import (
+    CREATED,
+    ChatCall,
+    Plain,
+    PlainStream,
+    count_image_tokens,
+    count_tokens,
+    cut_text,
+    pieces_of_completion,
+)
+from .checks import Refusal, check_chat, check_parameters, parse
+from .faults import FAULTS, dumps, find, status_error
 from .pictures import describe, draw
-from .wire import HungUp, Line, read_request
+from .wire import HungUp, Line, keeps, read_request
 
 if TYPE_CHECKING:
+    from .faults import Fault
     from .record import Recorded
 
 __all__ = ["Simulator"]
+
+_log = logging.getLogger(__name__)
 
 _MODELS = ("gpt-6-luna", "gpt-6-astra", "gpt-image-2.5-flare")
 
@@ -64,7 +78,7 @@ class Simulator:
         def run() -> None:
             try:
                 asyncio.run(self._serve(ready))
-            except OSError as error:
+            except (OSError, OverflowError) as error:  # taken, forbidden, unknown; or no port number at all
                 failure.append(error)
                 ready.set()
 
@@ -143,7 +157,7 @@ class Simulator:
         Raises:
             ValueError: no fault has that name.
         """
-        if str(kind) not in FAULTS:
+        if find(str(kind)) is None:
             raise ValueError(f"no fault is called {kind!r}; there are {', '.join(sorted(FAULTS))}")
         text = None if argument is None else str(argument)
         rule = {"kind": str(kind), "times": times, "model": model, "key": key, "path": path, "argument": text}
@@ -153,7 +167,10 @@ class Simulator:
         self, message: str | dict[str, Any], times: int = 1, *, finish_reason: str | None = "stop", usage: Any = None
     ) -> None:
         """Answer the next chat requests with this text or assistant's message."""
-        given = {"role": "assistant", "content": message} if isinstance(message, str) else message
+        given = {"content": message} if isinstance(message, str) else message
+        if not isinstance(given, dict):
+            raise TypeError(f"a reply is a text or an assistant's message, not {type(message).__name__}")
+        given = {"role": "assistant", **given}
         self._replies.extend([{"message": given, "finish_reason": finish_reason, "usage": usage}] * times)
 
     def limit(self, key: str | None = None, requests: int = 3, per: float = 60.0) -> None:
@@ -161,7 +178,14 @@ class Simulator:
         self._limits[key] = {"requests": requests, "per": per, "seen": {}}
 
     def keys(self, answers: dict[str, int | str]) -> None:
-        """Say what certain keys are answered, always: a status or the name of a fault."""
+        """Say what certain keys are answered, always: a status or the name of a fault.
+
+        Raises:
+            ValueError: no fault has that name.
+        """
+        for kind in answers.values():
+            if find(str(kind)) is None:
+                raise ValueError(f"no fault is called {kind!r}; there are {', '.join(sorted(FAULTS))}")
         self._keys.update({key: str(kind) for key, kind in answers.items()})
 
     def retire(self, *models: str) -> None:
@@ -179,8 +203,10 @@ class Simulator:
         self.open_connections += 1
         self._lines.add(writer)
         try:
-            while (request := await read_request(reader)) is not None:
+            while (request := await read_request(reader, writer)) is not None:
                 await self._answer(request, Line(reader, writer))
+                if not keeps(request):
+                    break
         except (HungUp, ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, ValueError):
             pass
         finally:
@@ -201,6 +227,10 @@ class Simulator:
             await self._route(request, line)
         except Refusal as refusal:
             await line.send(refusal.status, dumps(refusal.body), headers=refusal.headers)
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+            # A request that no check foresaw: the client should read that the server is at fault, not see it hang up.
+            _log.exception("the simulator failed on %s %s", request.method, request.path)
+            await line.send(500, dumps(status_error(500).body))
 
     async def _route(self, request: Recorded, line: Line) -> None:
         path = request.path
@@ -231,7 +261,7 @@ class Simulator:
         call: Any = handlers[endpoint](request)
         call.key, call.argument = key, argument
         if fault is not None:
-            return await FAULTS[fault].handle(line, call)
+            return await fault.handle(line, call)
         await call.normal(line)
         return None
 
@@ -252,52 +282,72 @@ class Simulator:
         tokens = {"limit-tokens": 2_000_000, "remaining-tokens": 1_999_000, "reset-tokens": "0.030s"}
         return {f"x-ratelimit-{name}": str(value) for name, value in {**about, **tokens}.items()}
 
-    def _fault_for(self, request: Recorded) -> tuple[str | None, str | None]:
+    def _fault_for(self, request: Recorded) -> tuple[Fault | None, str | None]:
         if request.key in self._keys:
-            return self._keys[request.key], None
+            return find(self._keys[request.key]), None
+        chat = request.path.endswith("/chat/completions")
+        streamed = chat and isinstance(request.json, dict) and request.json.get("stream") is True
         for rule in self._faults:
-            wanted = ((rule["model"], request.model), (rule["key"], request.key), (rule["path"], request.path))
-            if rule["times"] != 0 and all(want is None or want == got for want, got in wanted):
+            wanted = ((rule["model"], request.model), (rule["key"], request.key))
+            meant = all(want is None or want == got for want, got in wanted)
+            meant = meant and (rule["path"] is None or request.path.endswith(rule["path"]))
+            found = find(rule["kind"])
+            if found is None or (found.chat_only and not chat) or (found.stream_only and not streamed):
+                continue  # it has no meaning here: it waits for a request that it can spoil
+            if rule["times"] != 0 and meant:
                 if rule["times"] is not None:
                     rule["times"] -= 1
-                return rule["kind"], rule["argument"]
+                return found, rule["argument"]
         if (request.model or "").startswith("fault:"):
             _, kind, *rest = str(request.model).split(":", 2)
-            if kind not in FAULTS:
+            if (found := find(kind)) is None:
                 raise Refusal(404, f"No fault is called {kind}.", code="model_not_found")
-            return kind, rest[0] if rest else None
+            return found, rest[0] if rest else None
         return None, None
 
     def _chat(self, request: Recorded) -> ChatCall:
-        check_chat(request.json)
-        return ChatCall(
-            request.json, self._replies.popleft() if self._replies else None, number=self.count, pace=self.pace
-        )
+        body = parse(request.body)
+        check_chat(body)
+        return ChatCall(body, self._replies.popleft() if self._replies else None, number=self.count, pace=self.pace)
 
     def _completion(self, request: Recorded) -> Plain:
-        body = request.json
-        if not isinstance(body, dict) or not isinstance(body.get("model"), str):
+        body = parse(request.body)
+        if not isinstance(body.get("model"), str):
             raise Refusal(400, "you must provide a model parameter")
+        check_parameters(body)
         prompt = body.get("prompt", "<|endoftext|>")
-        prompt = prompt if isinstance(prompt, str) else str(prompt)
-        message, _ = rules.answer({"messages": [{"role": "user", "content": prompt}]})
-        text, finish_reason = cut_text(str(message["content"]), body.get("max_tokens", 16))
+        prompts = prompt if isinstance(prompt, list) else [prompt]
+        if not prompts or not all(isinstance(one, str) for one in prompts):
+            said = (
+                "Invalid type for 'prompt': expected a string or an array of strings; token numbers are not read here."
+            )
+            raise Refusal(400, said, param="prompt", code="invalid_type")
+        answers = []
+        for one in prompts:
+            message, _ = rules.answer({"messages": [{"role": "user", "content": one}]})
+            answers += [cut_text(str(message["content"]), body.get("max_tokens", 16))] * (body.get("n") or 1)
         choices = [
             {"index": i, "text": text, "logprobs": None, "finish_reason": finish_reason}
-            for i in range(body.get("n") or 1)
+            for i, (text, finish_reason) in enumerate(answers)
         ]
-        usage = count_tokens(len(prompt), len(text) * len(choices))
+        usage = count_tokens(sum(map(len, prompts)), sum(len(text) for text, _ in answers))
         about = {
             "id": f"cmpl-{self.count:08x}",
             "object": "text_completion",
             "created": CREATED,
             "model": body["model"],
         }
-        return Plain({**about, "choices": choices, "usage": usage})
+        whole = {**about, "choices": choices, "usage": usage}
+        if not body.get("stream"):
+            return Plain(whole)
+        with_usage = bool((body.get("stream_options") or {}).get("include_usage"))
+        return PlainStream(whole, pieces_of_completion(about, choices, usage if with_usage else None))
 
     def _image(self, request: Recorded) -> Plain:
-        body: Any = request.json if isinstance(request.json, dict) else request.form
+        body: Any = request.form or parse(request.body)
         model = body.get("model", "dall-e-2")
+        if not isinstance(model, str):
+            raise Refusal(400, "Invalid type for 'model': expected a string.", param="model", code="invalid_type")
         prompt = body.get("prompt")
         if not isinstance(prompt, str) or not prompt:
             raise Refusal(
@@ -316,15 +366,16 @@ class Simulator:
             )
         if model.startswith("gpt-image") and body.get("quality") in ("standard", "hd"):
             raise Refusal(400, f"Invalid value: '{body['quality']}'.", param="quality", code="invalid_value")
-        count = int(body.get("n") or 1)
+        count = int(body["n"]) if re.fullmatch(r"\d{1,3}", str(body.get("n"))) else 0 if "n" in body else 1
         if not 1 <= count <= 10:
             raise Refusal(400, "Invalid 'n': expected 1 to 10.", param="n", code="integer_out_of_range")
         wants_url = body.get("response_format", "url" if old else "b64_json") == "url"
-        data = [self._picture(f"{prompt}/{i}", wants_url) for i in range(count)]
+        width, height = _size_of(body.get("size"), model)
+        data = [self._picture(f"{prompt}/{i}", width, height, wants_url) for i in range(count)]
         return Plain({"created": CREATED, "data": data, **({} if old else {"usage": count_image_tokens(len(prompt))})})
 
-    def _picture(self, prompt: str, as_url: bool) -> dict[str, str]:
-        picture = draw(prompt)
+    def _picture(self, prompt: str, width: int, height: int, as_url: bool) -> dict[str, str]:
+        picture = draw(prompt, width, height)
         if not as_url:
             return {"b64_json": base64.b64encode(picture).decode()}
         name = f"{len(self._files):08x}.png"
@@ -368,6 +419,8 @@ class Simulator:
                 self.keys(told)
             elif verb == "retire":
                 self.retire(*told.get("models", ()))
+            elif verb == "delay":
+                self.delay(**told)
             elif verb == "clear":
                 self.clear()
             else:
@@ -375,3 +428,20 @@ class Simulator:
         except (TypeError, ValueError) as error:
             raise Refusal(400, str(error)) from None
         await line.send(200, dumps(said))
+
+
+_SIZES = {"dall-e-2": ("256x256", "512x512", "1024x1024"), "dall-e-3": ("1024x1024", "1792x1024", "1024x1792")}
+
+
+def _size_of(size: object, model: str) -> tuple[int, int]:
+    """Give width and height in pixels; without a size the picture is small, which keeps tests fast."""
+    if size in (None, "auto"):
+        return 64, 64
+    found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", size) if isinstance(size, str) else None
+    if (
+        found is None
+        or size not in _SIZES.get(model, (size,))
+        or not all(16 <= int(side) <= 4096 for side in found.groups())
+    ):
+        raise Refusal(400, f"Invalid value: '{size}'.", param="size", code="invalid_value")
+    return int(found[1]), int(found[2])

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from .record import Recorded
 
-__all__ = ["HungUp", "Line", "read_request"]
+__all__ = ["HungUp", "Line", "keeps", "read_request"]
 
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
 _LONGEST_HEAD = 256 * 1024
@@ -19,7 +19,7 @@ class HungUp(Exception):  # noqa: N818  # an end, not an error
     """The connection is over; by us, on purpose."""
 
 
-async def read_request(reader: asyncio.StreamReader) -> Recorded | None:
+async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Recorded | None:
     """Read the next request; None when the client has left."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -27,9 +27,13 @@ async def read_request(reader: asyncio.StreamReader) -> Recorded | None:
         return None
     first, *lines = head.decode("latin-1").split("\r\n")
     method, target, *_ = first.split(" ")
+    if not target.startswith("/"):
+        return None
     headers = {
         name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines) if name
     }
+    if headers.get("expect", "").lower() == "100-continue":
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     if "chunked" in headers.get("transfer-encoding", ""):
         body = b""
         while size := int((await reader.readline()).partition(b";")[0], 16):
@@ -40,6 +44,11 @@ async def read_request(reader: asyncio.StreamReader) -> Recorded | None:
         body = await reader.readexactly(int(headers.get("content-length", "0")))
     parts = urlsplit(target)
     return Recorded(method, unquote(parts.path), dict(parse_qsl(parts.query)), headers, body)
+
+
+def keeps(request: Recorded) -> bool:
+    """Tell whether the client wants to keep the connection after this request."""
+    return "close" not in request.headers.get("connection", "").lower()
 
 
 class Line:

@@ -1,0 +1,81 @@
+"""Never run, only read by the type checker: the types that users see."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, assert_type
+
+import openai
+
+from skk.chat import AsyncStream, Stream
+from skk.endpoints import async_chat_completions, chat_completions
+from skk.errors import ChatRequestError, ModelRetiredError, RateLimitError, SkkError
+from skk.messages import Reply
+from skk.openai import AKPool, Answer, Chat, GroupChat, Multimodal_Part, OpenAIClient, user_msg
+
+
+def asking(chat: Chat) -> None:
+    """Whole and streamed."""
+    answer = chat.request("hello", Multimodal_Part.image("cat.png"), temperature=0)
+    assert_type(answer, Answer)
+    text: str = answer
+    assert_type(text.upper(), str)
+    assert_type(answer.finish_reason, str | None)
+    assert_type(answer.usage, Reply | None)
+    assert_type(answer.tool_calls, list[dict[str, Any]])
+    stream = chat.stream_request("hello")
+    assert_type(stream, Stream)
+    for piece in stream:
+        assert_type(piece, str)
+    assert_type(stream.answer, Answer | None)
+    pieces: Iterator[str] = iter(stream)
+    assert_type(next(pieces), str)
+
+
+async def asking_asynchronously(chat: Chat) -> None:
+    """Whole and streamed."""
+    assert_type(await chat.async_request("hello"), Answer)
+    stream = chat.async_stream_request("hello")
+    assert_type(stream, AsyncStream)
+    async for piece in stream:
+        assert_type(piece, str)
+    pieces: AsyncIterator[str] = aiter(stream)
+    assert_type(await anext(pieces), str)
+
+
+def remembering(chat: Chat) -> None:
+    """History and archives."""
+    assert_type(chat.fetch_messages(), list[dict[str, Any]])
+    chat.add_dialogs(user_msg("hello"), {"role": "assistant", "content": "hi"})
+    chat.pin_messages(0, -1)
+    chat.msg_max_count = None
+    chat.system = "brief"
+    assert_type(chat.model, str)
+    chat.load("talk.json", user="me")
+
+
+def paying() -> None:
+    """Keys of every kind."""
+    Chat(AKPool(["sk-a", "sk-b"], max_wait=1))
+    Chat("sk-a")
+    Chat(lambda: "sk-a")
+    assert_type(AKPool(["sk-a"]).fetch_key(), str)
+
+
+def failing(error: SkkError) -> None:
+    """Named failures are also the SDK's."""
+    if isinstance(error, RateLimitError):
+        sdk: openai.RateLimitError = error
+        status: int = sdk.status_code
+        assert_type(str(status), str)
+        assert_type(error.partial, str)
+    if isinstance(error, ModelRetiredError):
+        named: ChatRequestError = error
+        assert_type(named.attempts, int)
+
+
+async def others(group: GroupChat, client: OpenAIClient) -> None:
+    """Groups, the configured client, raw calls."""
+    assert_type(group.roles, dict[str, str])
+    assert_type(group.request([("a", ["b"])]).lines, list[dict[str, str]])
+    assert_type(client.chat_request("hello"), Reply)
+    assert_type(chat_completions(model="m", messages=[]), Reply)
+    assert_type(await async_chat_completions(model="m", messages=[]), Reply)
