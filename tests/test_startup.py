@@ -1,62 +1,79 @@
-"""What is loaded when: the start is cheap because of what it leaves out."""
+"""What an import costs, as a look at `sys.modules` in a fresh interpreter; times are measured in bench/."""
 
-import json
-import pathlib
 import subprocess
 import sys
 
 import pytest
 
-import skk
+START = 'from skk.openai import Chat\nChat("sk-x", temperature=0)\n'
+# What each of these costs would be paid by everybody who imports us: 3 to 300 ms.
+DEAR = {
+    *("asyncio", "typing", "inspect", "dataclasses", "logging", "re", "json", "enum", "base64", "threading", "ssl"),
+    *("socket", "email", "urllib", "random", "configparser", "gettext", "tempfile", "subprocess", "difflib"),
+}
+OURS = 18
 
-SOURCE = str(pathlib.Path(skk.__file__).parents[1])
-HEAVY = {"asyncio", "dataclasses", "email", "enum", "inspect", "json", "logging", "re", "ssl", "threading", "typing"}
+
+def loaded(code):
+    """Give the modules that a fresh interpreter loads for `code`, beyond what it has anyway."""
+    program = f"import sys\nbefore = set(sys.modules)\n{code}\nprint(*(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
 
 
-def loaded_by(code):
-    """Give the modules that a fresh interpreter has loaded for `code`, beyond those it starts with."""
-    told = "after = set(sys.modules) - before\nimport json\nprint(json.dumps(sorted(after)))"
-    command = [sys.executable, "-c", f"import sys; before = set(sys.modules)\n{code}\n{told}"]
-    done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": SOURCE}, timeout=60)
-    assert 0 == done.returncode, done.stderr
-    return set(json.loads(done.stdout))
+def foreign(names):
+    return {name for name in names if name.partition(".")[0] not in sys.stdlib_module_names} - ours(names)
+
+
+@pytest.fixture(scope="module")
+def started():
+    return loaded('from skk.openai import Chat; Chat("sk-x", temperature=0)')
+
+
+def test_no_third_party_is_loaded(started):
+    """A chat with options is made without the SDK or anything that is not Python's own."""
+    assert foreign(started) == set()
+
+
+def test_nothing_dear_is_loaded(started):
+    """Nor what is Python's own and costs more than all of ours together."""
+    assert started & DEAR == set()
+
+
+def ours(names):
+    return {name for name in names if name.partition(".")[0] in ("skk", "openai2")}
+
+
+def test_few_modules_of_ours_are_loaded(started):
+    """Each costs about 0.4 ms; one more is a decision, made here."""
+    assert len(ours(started)) <= OURS
+
+
+@pytest.mark.parametrize("face", ["skk.openai", "skk.openai2", "openai2"])
+def test_the_face_alone_loads_nothing(face):
+    """Importing the list of names loads no name."""
+    assert ours(loaded(f"import {face}")) <= {"skk", "skk.openai", "skk.openai2", "openai2"}
 
 
 @pytest.mark.parametrize(
     "code",
     [
-        "from skk.openai import Chat",
-        'from skk.openai import Chat; Chat("sk-x", temperature=0, system="", msg_max_count=3)',
+        'from skk.openai import AKPool; AKPool(["sk-a"])',
+        "from skk.openai import user_msg; user_msg('1+1=?')",
+        "from skk.openai import GroupChat; GroupChat('sk-x').roles['a'] = 'b'",
+        "from skk.openai import Chat; Chat().add_dialogs({'role': 'user', 'content': '1'})",
+        "from skk.openai import Chat; Chat('sk-x').fetch_messages()",
+        "import skk.errors; skk.errors.SkkError",
+        "import skk.config, skk.history, skk.keys, skk.turns, skk.transport, skk.endpoints",
     ],
 )
-def test_a_chat_is_made_without_third_parties(code):
-    """Importing and making a Chat loads no third-party module, and none of the standard library's heavy ones."""
-    loaded = loaded_by(code)
-    roots = {name.partition(".")[0] for name in loaded}
-    assert set() == {root for root in roots if root not in sys.stdlib_module_names and root != "skk"}
-    if "system" not in code:  # the system message is encoded, and json brings re and enum
-        assert set() == loaded & HEAVY
-    assert "skk.transport.clients" not in loaded
-    assert len([name for name in loaded if name.startswith("skk")]) <= 20
+def test_what_sends_nothing_loads_no_third_party(code):
+    """Only a request needs the SDK."""
+    assert foreign(loaded(code)) == set()
 
 
-def test_the_other_names_load_no_sdk_either():
-    """A pool, parts, messages and a group are made without the SDK."""
-    code = (
-        "from skk.openai import *\nfrom skk.errors import SkkError, ConfigurationError\n"
-        'GroupChat(AKPool(["sk-a", "sk-b"])).add_dialogs(user_msg("x", Multimodal_Part.image_url("http://x/y")))'
-    )
-    assert set() == {
-        name for name in loaded_by(code) if name.partition(".")[0] in ("openai", "httpx", "httpx2", "pydantic")
-    }
-
-
-def test_the_guard_can_fail():
-    """An import of the SDK would be seen."""
-    assert "openai" in loaded_by("import openai")
-
-
-def test_the_plugin_costs_a_users_pytest_nothing():
-    """The pytest plugin loads the simulator only for the test that asks for it."""
-    loaded = loaded_by("import skk.simulator.pytest_plugin")
-    assert "asyncio" not in loaded or "skk.simulator.server" not in loaded
+def test_a_synchronous_request_loads_no_wire_of_the_other_colour(simulator):
+    """Blocking calls do not load the asynchronous wire, nor the SDK's chat resources (100 ms and more)."""
+    names = loaded(f'from skk.openai import Chat\nChat("sk-x", base_url={simulator.base_url!r}).request("50?")')
+    assert "skk.transport.sync" in names
+    assert names & {"skk.transport.aio", "openai.resources.chat.completions.completions"} == set()
