@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import venv
 import zipfile
 from importlib.util import find_spec
 
@@ -42,6 +43,16 @@ def test_the_wheel_holds_what_is_needed_and_nothing_else(wheel):
     assert [] == [name for name in names if "test" in name and "pytest_plugin" not in name]
 
 
+def test_the_wheel_holds_every_file_of_the_packages(wheel):
+    """File by file what stands below src, and no compiled leftover of anybody's desk."""
+    kept = {".py", ".typed", ".po", ".mo"}
+    source = ROOT / "src"
+    files = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.suffix in kept}
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert files == {name for name in packed if pathlib.PurePosixPath(name).suffix in kept}
+    assert not any("__pycache__" in name for name in packed)
+
+
 def test_the_metadata_says_what_it_needs(wheel):
     """One dependency, Python 3.11 or newer, extras, the console script and the plugin."""
     with zipfile.ZipFile(wheel) as opened:
@@ -70,3 +81,28 @@ def test_it_works_where_only_the_sdk_is(wheel, tmp_path):
         [sys.executable, "-c", code, str(tmp_path)], env=bare, cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
     assert ("51\n", "") == (done.stdout, done.stderr)
+
+
+@pytest.mark.skipif(find_spec("pip") is None, reason="pip is missing")
+def test_it_installs_where_nothing_at_all_is(wheel, tmp_path):
+    """In an empty environment, without the SDK, a chat is made and remembers; `skk` names the extra that it needs."""
+    home = tmp_path / "environment"
+    venv.create(home)
+    folder = home / ("Scripts" if os.name == "nt" else "bin")
+    python = folder / ("python.exe" if os.name == "nt" else "python")
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", wheel]
+    done = subprocess.run(install, capture_output=True, text=True, timeout=100)
+    assert 0 == done.returncode, done.stderr
+    code = (
+        "from openai2 import AKPool, Chat, user_msg\n"
+        "chat = Chat(AKPool(['sk-a']), temperature=0)\n"
+        "chat.add_dialogs(user_msg('1+1=?'))\n"
+        "print(chat.fetch_messages())"
+    )
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    talk = {"env": bare, "cwd": tmp_path, "capture_output": True, "text": True, "timeout": 60}
+    done = subprocess.run([python, "-c", code], **talk)
+    assert ("[{'role': 'user', 'content': '1+1=?'}]\n", "") == (done.stdout, done.stderr)
+    done = subprocess.run([folder / "skk", "--help"], **talk)
+    assert "skk[cli]" in done.stderr
+    assert "Traceback" not in done.stderr
