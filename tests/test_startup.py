@@ -25,9 +25,9 @@ def foreign(names):
     return {name for name in names if name.partition(".")[0] not in sys.stdlib_module_names} - ours(names)
 
 
-@pytest.fixture(scope="module")
-def started():
-    return loaded('from skk.openai import Chat; Chat("sk-x", temperature=0)')
+@pytest.fixture(scope="module", params=['"sk-x", temperature=0', '"sk-x", temperature=0, store=False, msg_max_count=3'])
+def started(request):
+    return loaded(f"from skk.openai import Chat; Chat({request.param})")
 
 
 def test_no_third_party_is_loaded(started):
@@ -63,13 +63,27 @@ def test_the_face_alone_loads_nothing(face):
         "from skk.openai import GroupChat; GroupChat('sk-x').roles['a'] = 'b'",
         "from skk.openai import Chat; Chat().add_dialogs({'role': 'user', 'content': '1'})",
         "from skk.openai import Chat; Chat('sk-x').fetch_messages()",
-        "import skk.errors; skk.errors.SkkError",
+        "from skk.openai import Chat; Chat('sk-x', system='brief', msg_max_count=3)",
+        "from skk.openai import *; user_msg('x', Multimodal_Part.image_url('http://x/y'))",
+        "from skk.errors import SkkError, ConfigurationError",
         "import skk.config, skk.history, skk.keys, skk.turns, skk.transport, skk.endpoints",
     ],
 )
 def test_what_sends_nothing_loads_no_third_party(code):
     """Only a request needs the SDK."""
     assert foreign(loaded(code)) == set()
+
+
+def test_the_guards_can_fail():
+    """What is dear or foreign is seen."""
+    names = loaded("import openai, asyncio")
+    assert "openai" in foreign(names)
+    assert "asyncio" in names & DEAR
+
+
+def test_the_plugin_costs_a_user_s_pytest_nothing():
+    """The simulator is loaded only for the test that asks for it."""
+    assert "skk.simulator.server" not in loaded("import skk.simulator.pytest_plugin")
 
 
 def test_a_synchronous_request_loads_no_wire_of_the_other_colour(simulator):
