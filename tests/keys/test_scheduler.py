@@ -137,14 +137,23 @@ def test_the_trouble_is_the_one_that_keeps_a_key_away():
     scheduler = Scheduler(1)
     rests(scheduler, kind=Kind.OUT_OF_QUOTA)
     rests(scheduler, kind=Kind.RATE_LIMITED)
-    assert list(scheduler.troubles()) == [Kind.OUT_OF_QUOTA]
+    assert scheduler.troubles(now=0.0) == [Kind.OUT_OF_QUOTA]
 
 
 def test_what_a_key_was_told():
     """The last failure is remembered with its trouble."""
     scheduler = Scheduler(2)
     scheduler.fail(0, failure(Kind.REJECTED), now=0.0)
-    assert (list(scheduler.troubles()), scheduler.keys[0].failure) == ([Kind.REJECTED, None], "told")
+    assert (scheduler.troubles(now=0.0), scheduler.keys[0].failure) == ([Kind.REJECTED, None], "told")
+
+
+def test_a_key_barred_from_one_model_serves_another():
+    """A 403 may speak of one model alone: for others the key is as good as before."""
+    scheduler = Scheduler(1)
+    scheduler.fail(0, Failure(Kind.REJECTED, ValueError("told"), status=403), now=0.0, model="secret")
+    assert (600.0, 0) == (scheduler.choose(0.0, "secret"), scheduler.choose(0.0, "open"))
+    assert ([Kind.REJECTED], [None]) == (scheduler.troubles(0.0, "secret"), scheduler.troubles(0.0, "open"))
+    assert 0 == scheduler.choose(600.0, "secret")
 
 
 steps = st.lists(

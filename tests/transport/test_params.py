@@ -100,7 +100,7 @@ def test_ours_belong_to_the_chat():
     """All keywords of ours are known where a chat is made; a request knows its deadline."""
     assert places(split_options(dict.fromkeys(OURS, 0), "chat")) == {"ours": dict.fromkeys(OURS, 0)}
     assert places(split_options({"deadline": 0})) == {"ours": {"deadline": 0}}
-    with pytest.raises(TypeError, match="nobody knows key_file="):
+    with pytest.raises(TypeError, match="key_file= belongs to the chat"):
         split_options({"key_file": "x"})
 
 

@@ -69,7 +69,7 @@ class Chat:
         self._deadline: float | None = ours.get("deadline")
         self._body = split.body
         self._sending = split.sending
-        self._heads: dict[bool, bytes] = {}
+        self._heads: dict[tuple[str, bool], bytes] = {}
         self._system: Message | None = None
         self._latest: ChatTurn | None = None
         self.last_answer: Answer | None = None
@@ -168,20 +168,25 @@ class Chat:
 
     def _head(self, split: Options, streamed: bool) -> bytes:
         """Encode what a request says beside its messages: once a chat, and once a call that has options."""
-        if not split.body and not split.client and (head := self._heads.get(streamed)) is not None:
+        model = self.model
+        name = (model, streamed)
+        if not split.body and not split.client and (head := self._heads.get(name)) is not None:
             return head
-        body = {"model": self.model, **self._body, **split.body}
+        body = {"model": model, **self._body, **split.body}
         if "messages" in body:
             raise TypeError("extra_body= cannot bring messages: pass messages=[...] to the request")
+        if "stream" in body:
+            raise TypeError("extra_body= cannot bring stream: call stream_request(...) or async_stream_request(...)")
         if streamed:
+            address = f"{split.client.get('base_url') or self._account.base_url}/"
             body["stream"] = True
-            if "api.openai.com" in (split.client.get("base_url") or self._account.base_url):  # others may not know it
+            if "://api.openai.com/" in address:  # others may not know it
                 body.setdefault("stream_options", {"include_usage": True})
         else:
             body.pop("stream_options", None)
         head = encode(body)
         if not split.body and not split.client:
-            self._heads[streamed] = head
+            self._heads[name] = head
         return head
 
     def _finish(self, turn: ChatTurn) -> None:
@@ -257,7 +262,7 @@ class Chat:
         """
         last = decode(self._history.rollback(n))
         if last:
-            print(" ".join(f"[{given['role']}]:{plain_text(given)}" for given in last))  # noqa: T201  # the contract
+            _print(" ".join(f"[{given['role']}]:{plain_text(given)}" for given in last))
 
     def pin_messages(self, *indexes: int) -> None:
         """Pin messages: they stay when the history is trimmed. Python indexes, in any order.
@@ -338,8 +343,9 @@ class Chat:
         wire = self._account.sync_wire(split.sending, split.client)
         for _ in drive(turn, wire):
             pass
-        fetch = turn.wanted == "bytes"
-        return [wire.download(found) if fetch and isinstance(found, str) else found for found in turn.pictures]
+        if turn.wanted == "url":
+            return turn.pictures
+        return [wire.download(turn, found) if isinstance(found, str) else found for found in turn.pictures]
 
     async def async_dalle(
         self,
@@ -356,8 +362,9 @@ class Chat:
         wire = self._account.async_wire(split.sending, split.client)
         async for _ in adrive(turn, wire):
             pass
-        fetch = turn.wanted == "bytes"
-        return [await wire.download(found) if fetch and isinstance(found, str) else found for found in turn.pictures]
+        if turn.wanted == "url":
+            return turn.pictures
+        return [await wire.download(turn, found) if isinstance(found, str) else found for found in turn.pictures]
 
     def _image_turn(
         self, prompt: str, pictures: tuple[Any, ...], count: int, wanted: str, options: dict[str, Any]
@@ -366,6 +373,7 @@ class Chat:
         from skk.turns import ImageTurn
 
         split = split_options(options, "image")
+        split.sending = {**self._sending, **split.sending}
         given = (split.body.pop("model", None), self._image_model, self._model, DEFAULT_IMAGE_MODEL)
         fields = split.body if count == 1 else {"n": count, **split.body}
         deadline = split.ours.get("deadline", self._deadline)
@@ -379,6 +387,16 @@ class Chat:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Chat does not pickle, it holds an api key: move its history with dump(path) and load(path)")
+
+
+def _print(line: str) -> None:
+    """Print what can be printed: the change is made, and a terminal that cannot show a letter must not undo it."""
+    try:
+        print(line)  # noqa: T201  # the contract
+    except UnicodeEncodeError as error:
+        print(line.encode(error.encoding, "backslashreplace").decode(error.encoding))  # noqa: T201
+    except (OSError, ValueError):  # a pipe that nobody reads, a stream that is closed
+        pass
 
 
 def _answer(turn: ChatTurn) -> Answer:

@@ -107,7 +107,10 @@ def _list_of_lines(text: str) -> str | None:
         except (ValueError, RecursionError):
             continue
         if all(_is_line(line) for line in found):
-            return text[place.start() : end]
+            if all(isinstance(line["audiences"], str) for line in found):
+                return text[place.start() : end]
+            lines = [Line(line["speaker"], line["audiences"], line["remark"]).as_dict() for line in found]
+            return json.dumps(lines, ensure_ascii=False)  # audiences are one text, also where a model made a list
     return None
 
 

@@ -67,7 +67,11 @@ def _create(target: str) -> tuple[str, int]:
     """Make a temporary file beside the target, and lock it as long as it is open."""
     while True:
         temporary = f"{target}.{secrets.token_hex(4)}{_SUFFIX}"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        except OSError as error:
+            error.filename = target  # the name that somebody typed
+            raise
         if sys.platform == "win32":
             return temporary, descriptor
         with contextlib.suppress(OSError):  # a file system without locks: there nobody sweeps either

@@ -30,19 +30,26 @@ class Lease:
         fingerprint: names the key in errors and logs.
     """
 
-    __slots__ = ("_failed", "_pool", "fingerprint", "index", "secret")
+    __slots__ = ("_failed", "_model", "_pool", "fingerprint", "index", "secret")
 
-    def __init__(self, secret: Secret | Callable[[], Any] | None, pool: AKPool | None = None, index: int = 0) -> None:
+    def __init__(
+        self,
+        secret: Secret | Callable[[], Any] | None,
+        pool: AKPool | None = None,
+        index: int = 0,
+        model: str | None = None,
+    ) -> None:
         self.secret = secret
         self.fingerprint = secret.fingerprint if isinstance(secret, Secret) else None
         self.index = index
         self._pool = pool
+        self._model = model
         self._failed = False
 
     def report(self, failure: Failure) -> bool:
         """Tell the pool what the key was told. True if another key may be tried at once."""
         self._failed = True
-        return self._pool is not None and self._pool._fail(self.index, failure)  # noqa: SLF001  # ours
+        return self._pool is not None and self._pool._fail(self.index, failure, self._model)  # noqa: SLF001  # ours
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +78,7 @@ class OneKey:
         """Names the key; None for a callable or for credentials of the SDK's own."""
         return self._secret.fingerprint if isinstance(self._secret, Secret) else None
 
-    def acquire(self, patience: float) -> Lease | float:
+    def acquire(self, patience: float, model: str | None = None) -> Lease | float:
         """Give the key."""
         return Lease(self._secret)
 
@@ -122,11 +129,12 @@ class AKPool:
                 chosen = min(range(len(states)), key=lambda i: states[i].rests_until)
             return self._secrets[chosen].reveal()
 
-    def acquire(self, patience: float) -> Lease | float:
+    def acquire(self, patience: float, model: str | None = None) -> Lease | float:
         """Give a lease on the next key, or (a float) the seconds until one may be ready.
 
         Args:
             patience: seconds that the request can still wait.
+            model: what is asked; a key may be barred from one model and serve another.
 
         Raises:
             AllKeysRejectedError: every key was refused.
@@ -134,10 +142,10 @@ class AKPool:
         """
         with self._lock:
             now = self._clock()
-            chosen = self._scheduler.choose(now)
+            chosen = self._scheduler.choose(now, model)
             if isinstance(chosen, int):
-                return Lease(self._secrets[chosen], self, chosen)
-            troubles = self._scheduler.troubles()
+                return Lease(self._secrets[chosen], self, chosen, model)
+            troubles = self._scheduler.troubles(now, model)
             if chosen <= patience and Kind.RATE_LIMITED in troubles:
                 return chosen
             errors = {
@@ -154,9 +162,9 @@ class AKPool:
             error.code = "insufficient_quota"
         raise error
 
-    def _fail(self, index: int, failure: Failure) -> bool:
+    def _fail(self, index: int, failure: Failure, model: str | None) -> bool:
         with self._lock:
-            self._scheduler.fail(index, failure, self._clock())
+            self._scheduler.fail(index, failure, self._clock(), model)
         return failure.of_the_key
 
     def _succeed(self, index: int) -> None:

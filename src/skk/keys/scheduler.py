@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from skk.failure import Failure, Kind
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 __all__ = ["KeyState", "Scheduler"]
 
 # Seconds. A rate limit without retry-after doubles from the first to the last; one with it is what it
@@ -26,15 +22,21 @@ class KeyState:
         trouble: why it rests; None if it does not.
         refusals: rate limits in a row, for the doubling.
         failure: what it was last told.
+        barred_until: by model, when it may ask for that model again: a 403 may speak of one model alone.
     """
 
-    __slots__ = ("failure", "refusals", "rests_until", "trouble")
+    __slots__ = ("barred_until", "failure", "refusals", "rests_until", "trouble")
 
     def __init__(self) -> None:
         self.rests_until = 0.0
         self.trouble: Kind | None = None
         self.refusals = 0
         self.failure: str | None = None
+        self.barred_until: dict[str, float] = {}
+
+    def ready_at(self, model: str | None) -> float:
+        """Give the time from which it may serve a request for this model."""
+        return max(self.rests_until, self.barred_until.get(model, 0.0)) if model else self.rests_until
 
 
 class Scheduler:
@@ -48,14 +50,14 @@ class Scheduler:
         self.keys = [KeyState() for _ in range(count)]
         self._next = 0
 
-    def choose(self, now: float) -> int | float:
+    def choose(self, now: float, model: str | None = None) -> int | float:
         """Give the key that serves next, or (a float) the seconds until one may."""
         for step in range(len(self.keys)):
             index = (self._next + step) % len(self.keys)
-            if self.keys[index].rests_until <= now:
+            if self.keys[index].ready_at(model) <= now:
                 self._next = index + 1
                 return index
-        return min(key.rests_until for key in self.keys) - now
+        return min(key.ready_at(model) for key in self.keys) - now
 
     def succeed(self, index: int, now: float) -> None:
         """Learn that a key has served. While it rests that says nothing: the request was sent before."""
@@ -63,11 +65,15 @@ class Scheduler:
         if key.rests_until <= now:
             key.rests_until, key.trouble, key.refusals = 0.0, None, 0
 
-    def fail(self, index: int, failure: Failure, now: float) -> None:
+    def fail(self, index: int, failure: Failure, now: float, model: str | None = None) -> None:
         """Learn what a key was told. Trouble of the service or of the network is not the key's fault."""
         if not failure.of_the_key:
             return
         key = self.keys[index]
+        if failure.status == 403 and model:
+            key.barred_until[model] = now + SECOND_CHANCE[Kind.REJECTED]
+            key.failure = str(failure.error)
+            return
         rest = SECOND_CHANCE.get(failure.kind)
         if rest is None:
             if not key.refusals or key.rests_until <= now:  # requests in flight at once are refused as one
@@ -78,6 +84,9 @@ class Scheduler:
         if now + rest >= key.rests_until:
             key.rests_until, key.trouble, key.failure = now + rest, failure.kind, str(failure.error)
 
-    def troubles(self) -> Iterable[Kind | None]:
-        """Give the trouble of each key, in list order."""
-        return [key.trouble for key in self.keys]
+    def troubles(self, now: float, model: str | None = None) -> list[Kind | None]:
+        """Give the trouble of each key, in list order, as a request for this model meets it."""
+        return [
+            key.trouble if key.rests_until > now else Kind.REJECTED if key.ready_at(model) > now else None
+            for key in self.keys
+        ]

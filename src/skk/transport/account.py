@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 
 from skk.config import DEFAULT_MODEL, Secret, Settings, read_key_file, user_config_path, user_settings
+from skk.errors import ConfigurationError
+from skk.texts import mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Account:
 
     Raises:
         InvalidKeyError: the key cannot be one.
+        ConfigurationError: `transport` is unknown.
         TypeError: `api_key` is nothing that can be a key, or is given twice.
     """
 
@@ -55,6 +58,9 @@ class Account:
                 raise TypeError("api_key= and key_file= both name a key: give one of them")
             api_key = read_key_file(key_file)
         self._paying = None if api_key is None else _checked(api_key)
+        if transport not in (None, "aiohttp"):
+            sentence = mark("transport={value!r} is unknown: use 'aiohttp', or leave it away")
+            raise ConfigurationError(sentence, value=transport)
         self._transport = transport
         self._settings = settings
         self._connection: Connection | None = None
@@ -110,7 +116,7 @@ class Account:
         client = dict(client)
         api_key = client.pop("api_key", None)
         keys = self._payer() if api_key is None else _source(_checked(api_key))
-        retries = {**self._client, **client}.get("max_retries")
+        retries = client.pop("max_retries", self._client.get("max_retries"))  # an option of a request too
         return cls(self._connect(client), keys, sending, max_retries=retries)
 
     def _payer(self) -> AKPool | OneKey:

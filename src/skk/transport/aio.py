@@ -63,21 +63,27 @@ class AsyncWire(Wire):
         """Send the turn's request; the reply comes in blocks of events."""
         return _Reply(self, turn, lease)
 
-    async def download(self, url: str) -> bytes:
-        """Fetch a file that the service points to, without the key."""
-        try:
-            response = await (await self.client()).http.get(url)
-            response.raise_for_status()
-        except Exception as error:  # named, and raised
-            raise self.not_downloaded(error, url) from error
-        return bytes(response.content)
+    async def download(self, turn: Turn, url: str) -> bytes:
+        """Fetch a file that the service points to, without the key.
 
-    async def client(self) -> Client:
+        Raises:
+            ChatRequestError: it does not come.
+        """
+        try:
+            http = (await self.client(self.connection.towards(url))).http
+            left = None if turn.ends_at is None else turn.ends_at - self.now()
+            async with asyncio.timeout(left):
+                return self.downloaded(await http.get(url, **self.fetching(turn)), url)
+        except Exception as error:  # named, and raised
+            raise self.not_downloaded(error, turn, url) from error
+
+    async def client(self, connection: Connection | None = None) -> Client:
         """Give the client of the running loop, and see that it is closed when the loop ends."""
         loop = asyncio.get_running_loop()
-        client = self.connection.aio(loop)
+        connection = self.connection if connection is None else connection
+        client = connection.aio(loop)
         if client.keeper is None and client.own:
-            client.keeper = _keep(client, self.connection, loop)
+            client.keeper = _keep(client, connection, loop)
             await anext(client.keeper)
         return client
 

@@ -15,6 +15,7 @@ from skk.errors.service import BY_STATUS
 from skk.failure import Failure, Kind
 from skk.texts import mark, say
 
+from .clients import KeySourceFailed
 from .retired import RETIRED
 
 TYPE_CHECKING = False
@@ -43,6 +44,9 @@ def classify(error: Exception, lease: Lease, *, base_url: str, model: str | None
         base_url: where it was sent to.
         model: the model that was asked.
     """
+    if isinstance(error, KeySourceFailed):  # a callable of the caller's: its own error is what to show
+        cause = error.__cause__
+        return Failure(Kind.FOREIGN, cause if isinstance(cause, Exception) else error)
     redact(error, lease.secret)
     _forget_locals(error)
     if isinstance(error, errors.SkkError):

@@ -6,11 +6,13 @@ Making a client costs 17–21 ms, most of it for the certificates; a copy with a
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import warnings
+from collections import deque
 from threading import Lock
-from weakref import WeakKeyDictionary, WeakSet, finalize
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary, finalize
 
 import openai
 
@@ -21,10 +23,10 @@ from skk.texts import mark
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, MutableMapping
     from typing import Any
 
-__all__ = ["HTTP", "Client", "Connection", "credentials_elsewhere"]
+__all__ = ["HTTP", "Client", "Connection", "KeySourceFailed", "credentials_elsewhere"]
 
 # The SDK's HTTP library, httpx or (since 3.0) httpx2, by the class that the SDK takes its timeouts from.
 HTTP: Any = sys.modules[openai.Timeout.__init__.__module__.partition(".")[0]]
@@ -45,6 +47,13 @@ _ENVIRONMENT = (
 # Copies of a client with a key of their own; a pool is smaller than this, and a copy is cheap.
 _MOST_COPIES = 1024
 
+# A client goes with its last user; the newest ones stay for those who make a new Chat for each request.
+_MOST_UNUSED = 16
+
+
+class KeySourceFailed(Exception):  # noqa: N818  # never seen by a caller: its cause is
+    """A caller's callable gave no key; the cause says why."""
+
 
 class Connection:
     """One configuration of the SDK, with its clients in both colours.
@@ -53,16 +62,9 @@ class Connection:
         options: keywords of `openai.OpenAI`, the key excepted.
         proxy: the proxy's address; None leaves it to the environment.
         transport: ``"aiohttp"`` for the SDK's aiohttp client in async; None for its own.
-
-    Raises:
-        ConfigurationError: `transport` is unknown.
     """
 
     def __init__(self, options: Mapping[str, Any], *, proxy: str | None = None, transport: str | None = None) -> None:
-        if transport not in (None, "aiohttp"):
-            raise ConfigurationError(
-                mark("transport={value!r} is unknown: use 'aiohttp', or leave it away"), value=transport
-            )
         self._options = {name: value for name, value in options.items() if name != "base_url" or value is not None}
         self._http_client = self._options.pop("http_client", None)
         self._proxy = proxy
@@ -83,17 +85,35 @@ class Connection:
 
     def sync(self) -> Client:
         """Give the client for blocking calls."""
-        return self._of(self._clients.sync, sync=True)
+        client = self._of(self._clients.sync, sync=True)
+        self._clients.held[self] = client
+        return client
 
     def aio(self, loop: asyncio.AbstractEventLoop) -> Client:
         """Give the client of this event loop: a connection belongs to the loop that it was opened in."""
         return self._of(self._clients.of_loop(loop), sync=False)
 
+    def towards(self, url: str) -> Connection:
+        """Give the connection for a file elsewhere: what leaves this machine goes through the proxy."""
+        if self._http_client is not None or _is_loopback(url) == _is_loopback(self.base_url):
+            return self
+        return Connection({"base_url": url.partition("?")[0]}, proxy=self._proxy, transport=self._transport)
+
     def forget(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let go of an event loop that is over: its clients would keep it alive."""
         self._clients.forget_loop(loop)
 
-    def _of(self, clients: dict[Any, Client], *, sync: bool) -> Client:
+    def distrust(self, client: Client) -> None:
+        """Use another client for blocking calls from now on.
+
+        Ctrl-C may come while the HTTP library holds a lock or puts a connection away; the next request would then
+        wait for ever. What is interrupted so is not closed either: that takes the same lock.
+        """
+        if client.own and self._clients.sync.get(self._key) is client:
+            client.keeper.detach()
+            self._clients.let_go(client, self._key)
+
+    def _of(self, clients: MutableMapping[Any, Client], *, sync: bool) -> Client:
         if (client := clients.get(self._key)) is None:
             with _lock:
                 if (client := clients.get(self._key)) is None:
@@ -109,9 +129,14 @@ class Connection:
         options = {**self._options, "http_client": http}
         if not credentials_elsewhere(options):
             options["api_key"] = "not-a-key"
-        client = Client(cls(**options), http, sync=sync, own=given is None)
+        try:
+            client = Client(cls(**options), http, sync=sync, own=given is None)
+        except openai.OpenAIError as error:
+            raise ConfigurationError(mark("the SDK cannot work with this: {reason}"), reason=str(error)) from error
         if sync and client.own:  # it goes with its last chat or with the process; async ones go with their loop
             client.keeper = finalize(client, http.close)
+            if self._key is not None:
+                _newest.append(client)
         return client
 
     def _make_http(self, sync: bool) -> Any:
@@ -160,24 +185,36 @@ class Client:
         """Give the client that uses this key; None stands for the SDK's other credentials."""
         if secret is None:
             return self._base
-        if (client := self._copies.get(secret)) is None:
+        name: object = secret if isinstance(secret, Secret) else id(secret)  # a callable need not hash
+        if (client := self._copies.get(name)) is None:
             if len(self._copies) >= _MOST_COPIES:
                 self._copies.clear()
-            client = self._copies[secret] = self._base.with_options(api_key=self._as_taken(secret))
+            client = self._copies[name] = self._base.with_options(api_key=self._as_taken(secret))
         return client
 
     def _as_taken(self, secret: Secret | Callable[[], Any]) -> Any:
         """Give the key as the SDK takes it in this colour: async clients want callables that are awaited."""
         if isinstance(secret, Secret):
             return secret.reveal()
-        if self._sync:
-            return secret
 
-        async def provide() -> str:
-            key: Any = secret()
-            return str(await key if hasattr(key, "__await__") else key)
+        def provide() -> str:
+            try:
+                key = secret()
+                if hasattr(key, "__await__"):
+                    key.close()
+                    raise TypeError("this api_key= is asynchronous: use async_request(...)")
+                return Secret(key).reveal()
+            except Exception as error:
+                raise KeySourceFailed from error
 
-        return provide
+        async def provide_async() -> str:
+            try:
+                key = secret()
+                return Secret(await key if hasattr(key, "__await__") else key).reveal()
+            except Exception as error:
+                raise KeySourceFailed from error
+
+        return provide if self._sync else provide_async
 
 
 def credentials_elsewhere(options: Mapping[str, Any]) -> bool:
@@ -193,7 +230,8 @@ class _Clients:
     """Clients by configuration: one set for blocking calls, and one for each event loop."""
 
     def __init__(self) -> None:
-        self.sync: dict[Any, Client] = {}
+        self.sync: WeakValueDictionary[Any, Client] = WeakValueDictionary()
+        self.held: WeakKeyDictionary[Connection, Client] = WeakKeyDictionary()  # who uses which: the last one closes it
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Any, Client]] = WeakKeyDictionary()
         _all.add(self)
 
@@ -208,17 +246,26 @@ class _Clients:
     def forget_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loops.pop(loop, None)
 
+    def let_go(self, client: Client, key: Any) -> None:
+        self.sync.pop(key, None)
+        for user in [user for user, used in self.held.items() if used is client]:
+            del self.held[user]
+        if client in _newest:
+            _newest.remove(client)
+
     def forget(self) -> None:
         for client in self.sync.values():
             if client.own:  # closing takes a lock, which another thread may have held at the fork
                 client.keeper.detach()
-        self.sync = {}
+        self.sync = WeakValueDictionary()
+        self.held = WeakKeyDictionary()
         self._loops = WeakKeyDictionary()
 
 
 _lock = Lock()
 _all: WeakSet[_Clients] = WeakSet()
 _shared = _Clients()
+_newest: deque[Client] = deque(maxlen=_MOST_UNUSED)
 
 
 def _forget() -> None:
@@ -229,6 +276,8 @@ def _forget() -> None:
         warnings.simplefilter("ignore", ResourceWarning)  # dropping them is what closes them here
         for clients in _all:
             clients.forget()
+        _newest.clear()
+        gc.collect()  # a connection that this process still held could not be hung up by the other
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
@@ -238,7 +287,9 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 def _frozen(value: Any) -> Any:
     if isinstance(value, openai.Timeout):  # equal ones are one configuration, but it does not hash
         return (value.connect, value.read, value.write, value.pool)
-    return tuple(sorted(value.items())) if isinstance(value, dict) else value
+    if isinstance(value, dict):
+        return tuple(sorted((name, _frozen(item)) for name, item in value.items()))
+    return tuple([_frozen(item) for item in value]) if isinstance(value, (list, tuple)) else value
 
 
 def _is_loopback(url: str) -> bool:

@@ -183,6 +183,8 @@ def split_options(given: Mapping[str, Any], where: str = "request") -> Options:
 
 def _newer(name: str, where: str) -> str:
     """Ask the installed SDK, which may be newer than the table, where a name belongs."""
+    if name in OURS:
+        raise TypeError(f"{name}= belongs to the chat: say it in Chat({name}=...)")
     import inspect
 
     import openai  # 300 ms, for a name that is new or wrong

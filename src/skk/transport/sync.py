@@ -63,14 +63,17 @@ class SyncWire(Wire):
         """Send the turn's request; the reply comes in blocks of events."""
         return _Reply(self, turn, lease)
 
-    def download(self, url: str) -> bytes:
-        """Fetch a file that the service points to, without the key."""
+    def download(self, turn: Turn, url: str) -> bytes:
+        """Fetch a file that the service points to, without the key.
+
+        Raises:
+            ChatRequestError: it does not come.
+        """
         try:
-            response = self.connection.sync().http.get(url)
-            response.raise_for_status()
+            http = self.connection.towards(url).sync().http
+            return self.downloaded(http.get(url, **self.fetching(turn)), url)
         except Exception as error:  # named, and raised
-            raise self.not_downloaded(error, url) from error
-        return bytes(response.content)
+            raise self.not_downloaded(error, turn, url) from error
 
 
 class _Reply:
@@ -82,18 +85,28 @@ class _Reply:
         self._lease = lease
 
     def __enter__(self) -> Self:
-        client = self._wire.connection.sync().with_key(self._lease.secret)
+        self._client = self._wire.connection.sync()
+        client = self._client.with_key(self._lease.secret)
         self._request = request = self._turn.prepare()
         # With a deadline even a whole reply is read piece by piece, to look at the clock between.
         self._piecemeal = request.streamed or self._turn.ends_at is not None
         call = self._wire.call(self._turn, request, client, piecemeal=self._piecemeal)
-        self._response = client.post(request.path, **call)
+        try:
+            self._response = client.post(request.path, **call)
+        except BaseException as error:
+            self._interrupted(type(error))
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._interrupted(kind)
         self._response.close()
+
+    def _interrupted(self, kind: type[BaseException] | None) -> None:
+        if kind is not None and not issubclass(kind, (Exception, GeneratorExit)):  # Ctrl-C, or a thread's end
+            self._wire.connection.distrust(self._client)
 
     def __iter__(self) -> Iterator[list[Event]]:
         incoming = Incoming(self._turn, self._response, self._request.streamed)

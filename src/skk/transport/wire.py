@@ -8,8 +8,9 @@ import time
 
 import openai
 
-from skk.errors import RequestDeadlineError
+from skk.errors import ChatRequestError, InvalidResponseError, RequestDeadlineError
 from skk.keys import Lease
+from skk.texts import mark, say
 
 from .classify import classify
 from .clients import HTTP, Connection
@@ -77,11 +78,14 @@ class Wire:
         now = self.now()
         turn.start(now, self._retries if self._keys.pooled or turn.deadline is not None else 0)
         patience = self._keys.max_wait - turn.waited
-        if turn.ends_at is not None:
-            if now >= turn.ends_at:
-                raise RequestDeadlineError(seconds=turn.deadline)
-            patience = min(patience, turn.ends_at - now)
-        found = self._keys.acquire(patience)
+        try:
+            if turn.ends_at is not None:
+                if now >= turn.ends_at:
+                    raise RequestDeadlineError(seconds=turn.deadline)
+                patience = min(patience, turn.ends_at - now)
+            found = self._keys.acquire(patience, turn.model)
+        except ChatRequestError as error:
+            raise turn.told(error) from turn.last_error
         if isinstance(found, float):
             found = max(found, 0.001)  # a rounding of the clock must not spin
             turn.waited += found
@@ -107,9 +111,29 @@ class Wire:
         logger.debug("attempt %d with key %s failed: %r", turn.attempts + 1, lease.fingerprint, failure.error)
         return failure
 
-    def not_downloaded(self, error: Exception, url: str) -> Exception:
+    def fetching(self, turn: Turn) -> dict[str, Any]:
+        """Give the options of a download: it ends with the turn's deadline too."""
+        options = {name: self._options[name] for name in ("timeout",) if name in self._options}
+        if turn.ends_at is not None:
+            options["timeout"] = _within(options.get("timeout"), max(turn.ends_at - self.now(), 0.001))
+        return options
+
+    def downloaded(self, response: Any, url: str) -> bytes:
+        """Give what was fetched.
+
+        Raises:
+            InvalidResponseError: it is not there. The address is told without its query, which may be signed.
+        """
+        if response.status_code >= 400:
+            place = {"status": response.status_code, "address": url.partition("?")[0]}
+            raise InvalidResponseError(reason=say(mark("status {status} for the picture at {address}"), **place))
+        return bytes(response.content)
+
+    def not_downloaded(self, error: Exception, turn: Turn, url: str) -> Exception:
         """Give the named error for a file that the service points to and that does not come."""
-        return classify(error, Lease(None), base_url=url.partition("?")[0], model=None).error
+        turn.attempts = 0
+        failure = classify(error, Lease(None), base_url=url.partition("?")[0], model=None)
+        return turn.final(failure, self.now())
 
 
 class Incoming:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any, Final
 
+    from skk.errors import ChatRequestError
+
 __all__ = ["DONE", "Event", "Request", "Turn"]
 
 
@@ -69,6 +71,7 @@ class Turn:
         ends_at: the deadline on the wire's clock, once the turn has been sent.
         waited: seconds spent so far on waiting for a key.
         request_id: the service's name for the request.
+        last_error: what the last attempt that failed came to.
     """
 
     model: str | None = None
@@ -79,6 +82,7 @@ class Turn:
         self.ends_at: float | None = None
         self.attempts = 0
         self.request_id: str | None = None
+        self.last_error: Exception | None = None
         self.waited = 0.0
         self.begun = False
         self._troubles = 0
@@ -136,9 +140,10 @@ class Turn:
         A text that has been shown is never asked for again. Another key is not a retry.
         """
         self.attempts += 1
+        self.last_error = failure.error
         delay = 0.0 if another_key else self._delay(failure, now)
         if delay is None or self.partial:
-            raise self._final(failure, now)
+            raise self.final(failure, now)
         self.request_id = None
         return delay
 
@@ -154,7 +159,8 @@ class Turn:
         self._troubles += 1
         return delay
 
-    def _final(self, failure: Failure, now: float) -> Exception:
+    def final(self, failure: Failure, now: float) -> Exception:
+        """Give the error that the caller sees."""
         from skk import errors
 
         error = failure.error
@@ -168,7 +174,12 @@ class Turn:
         if isinstance(error, errors.ChatRequestError):
             error.__cause__ = failure.error.__cause__
             error.key_fingerprint = getattr(failure.error, "key_fingerprint", None)
-            error.partial = self.partial
-            error.attempts = self.attempts
-            error.request_id = error.request_id or self.request_id
+            self.told(error)
+        return error
+
+    def told(self, error: ChatRequestError) -> ChatRequestError:
+        """Put what this turn went through into the error that ends it."""
+        error.partial = self.partial
+        error.attempts = self.attempts
+        error.request_id = error.request_id or self.request_id or getattr(self.last_error, "request_id", None)
         return error
