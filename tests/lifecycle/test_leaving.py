@@ -242,6 +242,8 @@ for i in range(int(sys.argv[2])):
         signal.setitimer(signal.ITIMER_REAL, 0)
     except KeyboardInterrupt:
         interrupted += 1
+    if answer is None:  # what comes after it is served
+        Chat("sk-lifecycle-test-key", base_url=sys.argv[1], model="m").request("hello")
     kept = chat.fetch_messages()
     assert len(kept) in ((2,) if answer is not None else (0, 2)), kept
     assert not kept or [m["role"] for m in kept] == ["user", "assistant"], kept
@@ -250,6 +252,5 @@ after = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 
 assert after - before <= 3 + int(sys.argv[2]) // 10, (before, after)
 print(interrupted > 0)
 """
-    # where a socket is made or handed on inside the HTTP library, it may be left to the collector, which warns
-    flags = ("-W", "error", "-W", "ignore::ResourceWarning")
-    assert "True\n" == program(source, server.base_url, points, flags=flags)
+    # a Ctrl-C inside the collector is printed and dropped by Python, and a socket just made is left to the collector
+    assert "True\n" == program(source, server.base_url, points, quiet=False)

@@ -102,7 +102,11 @@ class _Reply:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._interrupted(kind)
-        self._response.close()
+        try:
+            self._response.close()
+        except BaseException as interruption:
+            self._interrupted(type(interruption))
+            raise
 
     def _interrupted(self, kind: type[BaseException] | None) -> None:
         if kind is not None and not issubclass(kind, (Exception, GeneratorExit)):  # Ctrl-C, or a thread's end
