@@ -115,3 +115,10 @@ def test_clients_go_with_their_chats(simulator):
         Chat("sk-edge-test-key", base_url=simulator.base_url, model="m", default_headers={"x-i": str(i)}).request("hi")
     gc.collect()
     assert len(clients._shared.sync) <= 2 * clients._MOST_UNUSED
+
+
+def test_a_chat_can_be_shown_whatever_the_config_file_holds(monkeypatch, tmp_path):
+    """A repr reads no file, and so never fails."""
+    (tmp_path / "config.ini").write_text("nonsense")
+    monkeypatch.setenv("SKK_CONFIG", str(tmp_path / "config.ini"))
+    assert "Chat(model=None, messages=0)" == repr(Chat("sk-edge-test-key"))

@@ -383,7 +383,8 @@ class Chat:
     # ---- itself
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(model={self.model!r}, messages={len(self._history.messages)})"
+        # the model that was given: finding another may read a file, and a repr must never fail
+        return f"{type(self).__name__}(model={self._model!r}, messages={len(self._history.messages)})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Chat does not pickle, it holds an api key: move its history with dump(path) and load(path)")
