@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 
 from skk.failure import Failure, Kind
 
@@ -60,7 +61,7 @@ class Request:
         self.streamed = streamed
 
 
-class Turn:
+class Turn(ABC):
     """One exchange. A driver asks it in this order: `prepare`, `begin`, `absorb` …, `commit`; `judge` on failure.
 
     Attributes:
@@ -100,9 +101,9 @@ class Turn:
         """The text that has come so far."""
         return ""
 
+    @abstractmethod
     def prepare(self) -> Request:
         """Say what to send, and forget what an earlier attempt brought."""
-        raise NotImplementedError
 
     def begin(self, request_id: str | None) -> None:
         """Learn that a reply has begun."""
@@ -113,21 +114,21 @@ class Turn:
         """Whether the answer is there, so that trouble at the end of the connection is none."""
         return False
 
+    @abstractmethod
     def absorb(self, events: Sequence[Event]) -> Iterable[str]:
         """Take in what came and give the texts that are new.
 
         Raises:
             InvalidResponseError: it is no answer.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def commit(self) -> None:
         """Finish: check that the answer is complete, then change what others see, in one assignment.
 
         Raises:
             ChatRequestError: the answer is not complete; nothing was changed.
         """
-        raise NotImplementedError
 
     def judge(self, failure: Failure, another_key: bool, now: float) -> float:
         """Decide what a failed attempt means: give the seconds until the next one, or raise the final error.
