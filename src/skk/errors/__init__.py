@@ -12,7 +12,9 @@
     │   └─ InvalidMessageError (ValueError)   the API would not take this message
     ├─ ArchiveFormatError (ValueError)        a file that holds no conversation
     ├─ GroupAnswerError (ValueError)          a group's answer that is no list of lines
-    └─ ChatRequestError                       .partial .attempts .request_id .key_fingerprint
+    └─ ChatRequestError                       .partial .attempts .request_id .key_fingerprint .steps
+        ├─ AnswerFormatError (ValueError)     a structured answer that does not fit
+        ├─ ToolRoundsError                    the model calls tools without end
         ├─ APIConnectionError   ¹             the service cannot be reached
         │   ├─ APITimeoutError  ¹             it does not answer in time
         │   └─ StreamInterruptedError         an answer broke off in the middle
@@ -43,6 +45,9 @@ from skk.texts import in_english, mark, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
     from .service import (
         AllKeysFailedError,
         AllKeysRateLimitedError,
@@ -76,6 +81,7 @@ __all__ = [
     "AllKeysFailedError",
     "AllKeysRateLimitedError",
     "AllKeysRejectedError",
+    "AnswerFormatError",
     "ArchiveFormatError",
     "AuthenticationError",
     "BadRequestError",
@@ -102,6 +108,7 @@ __all__ = [
     "StreamInterruptedError",
     "StreamStalledError",
     "StreamTruncatedError",
+    "ToolRoundsError",
     "UnprocessableEntityError",
     "fingerprint",
 ]
@@ -247,6 +254,7 @@ class ChatRequestError(SkkError):
         attempts: how often the request was sent from here (the SDK's own retries count as one).
         request_id: the service's name for the request, where it gave one.
         key_fingerprint: names the api key that was used.
+        steps: the tool calls of this turn and their results so far, as messages in order.
     """
 
     kind = "request"
@@ -254,3 +262,40 @@ class ChatRequestError(SkkError):
     attempts = 0
     request_id: str | None = None
     key_fingerprint: str | None = None
+    steps: Sequence[dict[str, Any]] = ()
+
+
+class AnswerFormatError(ChatRequestError, ValueError):
+    """A structured answer does not fit what was asked for; the history is as it was.
+
+    Attributes:
+        text: the answer as it came.
+        path: where in it the fault is, such as ``items.0.price``; ``""`` for the whole.
+        reason: what the fault is.
+    """
+
+    kind = "answer_format"
+    sentence = mark("the answer does not fit response_format ({place}: {reason}): ask again, or read it in .text")
+
+    def __init__(
+        self, sentence: str | None = None, /, *, text: str = "", path: str = "", reason: str = "", **facts: object
+    ) -> None:
+        super().__init__(sentence, place=path or say(mark("whole answer")), reason=reason, **facts)
+        self.text = text
+        self.path = path
+        self.reason = reason
+
+
+class ToolRoundsError(ChatRequestError):
+    """The model still calls tools after `max_tool_rounds` rounds; the history is as it was, `.steps` has the results.
+
+    Attributes:
+        rounds: how many rounds of tools were run.
+    """
+
+    kind = "tool_rounds"
+    sentence = mark("the model still calls tools after {rounds} rounds: raise max_tool_rounds=, or ask in smaller steps")
+
+    def __init__(self, sentence: str | None = None, /, *, rounds: int = 0, **facts: object) -> None:
+        super().__init__(sentence, rounds=rounds, **facts)
+        self.rounds = rounds
