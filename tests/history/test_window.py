@@ -90,7 +90,7 @@ def test_results_in_the_question_complete_the_call(talk):
 def test_a_call_stays_with_its_results_in_the_question(talk, limit):
     """The question and what it answers are sent, whatever the limit."""
     history = talk("u:q1", "c:")
-    history._limit = limit
+    history._state.limit = limit
     assert ["", "r1"] == history.sent("1:r1")
 
 

@@ -7,9 +7,9 @@ sent is not.
 
 from __future__ import annotations
 
-from .history import History, TurnRecord
+from .history import Change, History, TurnRecord
 
-__all__ = ["History", "TurnRecord", "read_archive", "write_archive"]
+__all__ = ["Change", "History", "TurnRecord", "read_archive", "write_archive"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,29 +9,103 @@ from skk.errors import HistoryIndexError
 from skk.messages import Message
 from skk.texts import mark, say
 
-from .trim import complete, last_turn, trim, without_turns
+from .trim import excess, incomplete, last_turn, turns, units, without
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
     from skk.messages import Reply
+
+    from .trim import Ranges
 
 Messages = tuple[Message, ...]
 
-__all__ = ["History", "TurnRecord"]
+__all__ = ["Change", "History", "TurnRecord"]
+
+# How many changes can be taken back.
+_MOST_CHANGES = 100
 
 
 class TurnRecord:
-    """One finished turn: what was asked, what was answered, and what it took."""
+    """One finished turn: what was asked, what was answered, and what it took.
 
-    __slots__ = ("asked", "finish_reason", "reply", "usage")
+    Attributes:
+        asked, reply: the messages; a turn with tools has their calls and results before the answer.
+        usage, finish_reason: as the service sent them.
+        beside: what else the turn used up, for the one who takes it back.
+    """
+
+    __slots__ = ("asked", "beside", "finish_reason", "reply", "usage")
 
     def __init__(
-        self, asked: Messages, reply: Messages, usage: Reply | None = None, finish_reason: str | None = None
+        self,
+        asked: Messages,
+        reply: Messages,
+        usage: Reply | None = None,
+        finish_reason: str | None = None,
+        beside: Any = None,
     ) -> None:
         self.asked = asked
         self.reply = reply
         self.usage = usage
         self.finish_reason = finish_reason
+        self.beside = beside
+
+
+class Change:
+    """A change on its way, and the way back: what was replaced, so that a long history is never kept twice.
+
+    Attributes:
+        messages: what the history holds after it.
+        splices: in order, where it replaced which messages by how many others.
+        limits: the limit and `trim_to` that stood before, if it set them.
+        beside: what else it used up.
+    """
+
+    __slots__ = ("beside", "limits", "messages", "splices")
+
+    def __init__(self, messages: Messages, beside: Any = None) -> None:
+        self.messages = messages
+        self.splices: list[tuple[int, Messages, int]] = []
+        self.limits: tuple[int | None, int | None] | None = None
+        self.beside = beside
+
+    def add(self, added: Messages) -> None:
+        """Add messages at the end."""
+        if added:
+            self.splices.append((len(self.messages), (), len(added)))
+            self.messages += added
+
+    def cut(self, ranges: Ranges) -> None:
+        """Take messages out."""
+        self.splices += [(start, self.messages[start:end], 0) for start, end in reversed(ranges)]
+        self.messages = without(self.messages, ranges) if ranges else self.messages
+
+    def put(self, places: dict[int, Message]) -> None:
+        """Put messages in the place of others."""
+        self.splices += [(i, self.messages[i : i + 1], 1) for i in places]
+        self.messages = tuple([places.get(i, m) for i, m in enumerate(self.messages)])
+
+    def undone(self, messages: Messages) -> Messages:
+        """Give what the history held before, from what it holds after."""
+        found = list(messages)
+        for start, replaced, count in reversed(self.splices):
+            found[start : start + count] = replaced
+        return tuple(found)
+
+
+class _State:
+    """All of a history that others see, replaced in one assignment."""
+
+    __slots__ = ("changes", "limit", "messages", "trim_to")
+
+    def __init__(self, messages: Messages, changes: tuple[Change, ...], limit: int | None, trim_to: int | None) -> None:
+        self.messages = messages
+        self.changes = changes  # the newest last
+        self.limit = limit
+        self.trim_to = trim_to
 
 
 class History:
@@ -42,65 +116,128 @@ class History:
 
     Args:
         limit: how many messages to keep; None keeps all, 0 none.
+        trim_to: how many to leave when there are more than `limit`, so that what is sent keeps its beginning
+            for many turns; None leaves `limit`.
     """
 
-    def __init__(self, limit: int | None = None) -> None:
-        self._messages: Messages = ()
+    def __init__(self, limit: int | None = None, trim_to: int | None = None) -> None:
+        self._state = _State((), (), *_checked(limit, trim_to))
         self._lock = allocate_lock()
         self._warned = False
         self._tools = False  # whether tool calls were ever among the messages: without any, none is looked for
-        self._limit = _checked_limit(limit)
+
+    def fork(self) -> History:
+        """Give a copy that goes its own way, and shares what is there: it costs nothing per message."""
+        other = History()
+        other._state, other._warned, other._tools = self._state, self._warned, self._tools
+        return other
 
     @property
     def messages(self) -> Messages:
         """All messages, as they are now: a snapshot that nothing changes any more."""
-        return self._messages
+        return self._state.messages
 
     @property
     def limit(self) -> int | None:
         """How many messages are kept. Setting it applies it."""
-        return self._limit
+        return self._state.limit
 
     @limit.setter
     def limit(self, limit: int | None) -> None:
-        with self._lock:
-            self._limit = _checked_limit(limit)
-            self._messages = trim(self._messages, limit)
+        self._set_limits(limit, self._state.trim_to)
 
-    def window(self, question: Messages, snapshot: Messages | None = None) -> Messages:
-        """Give the messages of a request: what the limit leaves of the history, and the question, last.
+    @property
+    def trim_to(self) -> int | None:
+        """How many messages are left when there are more than the limit. Setting it holds from the next time on."""
+        return self._state.trim_to
+
+    @trim_to.setter
+    def trim_to(self, trim_to: int | None) -> None:
+        self._set_limits(self._state.limit, trim_to)
+
+    def _set_limits(self, limit: int | None, trim_to: int | None) -> None:
+        limits = _checked(limit, trim_to)
+        with self._lock:
+            state = self._state
+            change = Change(state.messages)
+            self._cut_excess(change, *limits)
+            if change.splices:
+                change.limits = (state.limit, state.trim_to)
+            self._state = _State(change.messages, _with(state.changes, change), *limits)
+
+    def window(
+        self,
+        question: Messages,
+        snapshot: Messages | None = None,
+        *,
+        tokens: int | None = None,
+        count: Callable[[Message], int] | None = None,
+        left_out: dict[int, str] | None = None,
+    ) -> Messages:
+        """Give the messages of a request: what the limits leave of the history, and the question, last.
 
         Args:
             question: the messages that ask.
             snapshot: the history to ask from, by default the one of now.
+            tokens: how many tokens the messages may have; None for any number.
+            count: counts the tokens of a message.
+            left_out: takes in the index of each message that is left out, and why: ``"limit"``, ``"tokens"``
+                or ``"tool_group"``.
         """
-        messages = (self._messages if snapshot is None else snapshot) + question
+        state = self._state
+        messages = (state.messages if snapshot is None else snapshot) + question
+        places: Sequence[int] = range(len(messages))
         asked = len(question)
+
+        def leave_out(ranges: Ranges, reason: str) -> None:
+            nonlocal messages, places
+            if ranges and left_out is not None:
+                left_out.update({i: reason for start, end in ranges for i in places[start:end]})
+                places = without(places, ranges)
+            messages = without(messages, ranges) if ranges else messages
+
         if self._tools:
-            messages = complete(messages, question=asked)
-        return trim(messages, self._limit, question=asked)
+            leave_out(incomplete(messages, question=asked), "tool_group")
+        if state.limit is not None and len(messages) > state.limit:
+            most = state.limit if state.trim_to is None else state.trim_to
+            leave_out(excess(messages, len(messages) - most, question=asked), "limit")
+        if tokens is not None and count is not None:
+            over = sum(map(count, messages)) - tokens
+            leave_out(excess(messages, over, question=asked, size=count), "tokens")
+        return messages
 
     def append(self, record: TurnRecord) -> None:
         """Add a finished turn, then let the limit apply."""
-        added = record.asked + record.reply
+        asked, reply = record.asked, record.reply
         with self._lock:
-            self._tools = self._tools or any(m.calls for m in added)
-            kept = trim(self._messages + added, self._limit)
-            if self._warned or not self._limit or kept[-1:] == added[-1:]:
-                self._messages = kept
+            state = self._state
+            self._tools = self._tools or any(m.calls for m in asked + reply)
+            change = Change(state.messages, record.beside)
+            change.add(asked)
+            if state.limit is not None and len(change.messages) + len(reply) > state.limit:
+                if state.trim_to is not None:  # where the request was cut too: the answer does not move the cut
+                    change.cut(excess(change.messages, len(change.messages) - state.trim_to))
+                change.add(reply)
+                change.cut(excess(change.messages, len(change.messages) - state.limit))
+            else:
+                change.add(reply)
+            if self._warned or not state.limit or change.messages[-1:] == (asked + reply)[-1:]:
+                self._state = _State(change.messages, _with(state.changes, change), state.limit, state.trim_to)
                 return
             self._warned = True
         import warnings
 
         sentence = mark("all {limit} messages that msg_max_count allows are pinned: new turns are not kept; unpin some")
-        warnings.warn(say(sentence, limit=self._limit), stacklevel=2)  # may raise: nothing has changed so far
+        warnings.warn(say(sentence, limit=state.limit), stacklevel=2)  # may raise: nothing has changed so far
         self.append(record)
 
     def extend(self, messages: Messages) -> None:
         """Add messages, then let the limit apply."""
         with self._lock:
             self._tools = self._tools or any(m.calls for m in messages)
-            self._messages = trim(self._messages + messages, self._limit)
+            change = Change(self._state.messages)
+            change.add(messages)
+            self._commit(change)
 
     def rollback(self, count: int) -> Messages:
         """Take the last `count` turns away, pinned or not, and give the turn that is last then.
@@ -112,8 +249,28 @@ class History:
         if count < 0:
             raise ValueError(say(mark("rollback counts turns from the end: {count} is negative"), count=count))
         with self._lock:
-            self._messages = without_turns(self._messages, count)
-            return last_turn(self._messages)
+            change = Change(self._state.messages)
+            change.cut(turns(change.messages, count))
+            self._commit(change)
+            return last_turn(self._state.messages)
+
+    def remove(self, *indexes: int) -> None:
+        """Take the messages at these indexes away, pinned or not, tool calls and their results together.
+
+        Raises:
+            HistoryIndexError: no message stands at one of them; nothing is changed.
+        """
+        with self._lock:
+            change = Change(self._state.messages)
+            change.cut(units(change.messages, _places(indexes, len(change.messages))))
+            self._commit(change)
+
+    def clear(self) -> None:
+        """Take all messages away, pinned ones and system messages too."""
+        with self._lock:
+            change = Change(self._state.messages)
+            change.cut([(0, len(change.messages))] if change.messages else [])
+            self._commit(change)
 
     def pin(self, *indexes: int, pinned: bool = True) -> None:
         """Pin the messages at these indexes, or unpin them, then let the limit apply. All are checked first.
@@ -122,19 +279,76 @@ class History:
             HistoryIndexError: no message stands at one of them; nothing is changed.
         """
         with self._lock:
-            messages = list(self._messages)
-            for i in indexes:
-                if not -len(messages) <= i < len(messages):
-                    raise HistoryIndexError(index=i, count=len(messages))
-                messages[i] = messages[i].with_pin(pinned)
-            self._messages = trim(tuple(messages), self._limit)
+            change = Change(self._state.messages)
+            found = {i: change.messages[i] for i in _places(indexes, len(change.messages))}
+            change.put({i: m.with_pin(pinned) for i, m in found.items() if m.pinned is not pinned})
+            self._commit(change)
+
+    def undo(self, count: int = 1) -> list[Change]:
+        """Take the last `count` changes back, as far as they are known; give them, the newest first.
+
+        Raises:
+            ValueError: `count` is negative.
+        """
+        count = index(count)
+        if count < 0:
+            raise ValueError(say(mark("undo counts changes from the newest: {count} is negative"), count=count))
+        with self._lock:
+            state = self._state
+            messages, limits = state.messages, (state.limit, state.trim_to)
+            known = max(len(state.changes) - count, 0)
+            taken = [*reversed(state.changes[known:])]
+            for change in taken:
+                messages = change.undone(messages)
+                limits = limits if change.limits is None else change.limits
+            self._state = _State(messages, state.changes[:known], *limits)
+            return taken
+
+    def _commit(self, change: Change) -> None:
+        """Let the limit apply, and take the change over."""
+        state = self._state
+        self._cut_excess(change, state.limit, state.trim_to)
+        self._state = _State(change.messages, _with(state.changes, change), state.limit, state.trim_to)
+
+    @staticmethod
+    def _cut_excess(change: Change, limit: int | None, trim_to: int | None) -> None:
+        if limit is not None and len(change.messages) > limit:
+            change.cut(excess(change.messages, len(change.messages) - (limit if trim_to is None else trim_to)))
 
 
-def _checked_limit(limit: int | None) -> int | None:
-    if limit is None:
-        return None
-    if type(limit) is not int:  # True is an int, and no number of messages
-        raise TypeError(f"msg_max_count is a number of messages or None, not {limit!r}")
-    if limit < 0:
-        raise ValueError(say(mark("msg_max_count is a number of messages: {limit} is negative"), limit=limit))
-    return limit
+def _with(changes: tuple[Change, ...], change: Change) -> tuple[Change, ...]:
+    """Remember a change that changed something, and forget the oldest."""
+    if not change.splices:
+        return changes
+    change.messages = ()  # the history has them
+    return (*changes[1 - _MOST_CHANGES :], change)
+
+
+def _places(indexes: tuple[int, ...], count: int) -> list[int]:
+    """Give Python indexes as places from the front.
+
+    Raises:
+        HistoryIndexError: no message stands at one of them.
+    """
+    for i in indexes:
+        if not -count <= i < count:
+            raise HistoryIndexError(index=i, count=count)
+    return [i % count for i in indexes]
+
+
+def _checked(limit: int | None, trim_to: int | None) -> tuple[int | None, int | None]:
+    for name, number in (("msg_max_count", limit), ("trim_to", trim_to)):
+        if number is None:
+            continue
+        if type(number) is not int:  # True is an int, and no number of messages
+            raise TypeError(f"{name} is a number of messages or None, not {number!r}")
+        if number < 0:
+            raise ValueError(
+                say(mark("{name} is a number of messages: {number} is negative"), name=name, number=number)
+            )
+    if trim_to is not None and (limit is None or trim_to > limit):
+        sentence = mark(
+            "trim_to={trim_to} says what to leave when msg_max_count is passed: give a larger msg_max_count"
+        )
+        raise ValueError(say(sentence, trim_to=trim_to))
+    return limit, trim_to
