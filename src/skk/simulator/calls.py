@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from . import rules
+from .cache import written
 from .faults import dumps, event
 from .wire import HungUp, Line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "CREATED",
@@ -82,11 +87,24 @@ def pieces_of_completion(
 
 
 class ChatCall(Plain):
-    """A chat's reply, whole or in pieces."""
+    """A chat's reply, whole or in pieces.
 
-    def __init__(self, body: dict[str, Any], scripted: dict[str, Any] | None, *, number: int, pace: float) -> None:
+    Args:
+        remember: given the prompt, tells how many of its tokens were cached; called once, when there is an answer.
+    """
+
+    def __init__(
+        self,
+        body: dict[str, Any],
+        scripted: dict[str, Any] | None,
+        remember: Callable[[str], int],
+        *,
+        number: int,
+        pace: float,
+    ) -> None:
         super().__init__({})
         self.streamed = bool(body.get("stream"))
+        self._remember = remember
         self._asked = body
         self._pace = pace
         self._id = f"chatcmpl-{number:08x}"
@@ -108,11 +126,19 @@ class ChatCall(Plain):
         content = self.message.get("content")
         return content if isinstance(content, str) else ""
 
+    @cached_property
+    def _prompt(self) -> tuple[int, int]:
+        """The characters of the prompt, and its cached tokens."""
+        prompt = written(self._asked)
+        return len(prompt), self._remember(prompt)
+
     def _usage(self) -> dict[str, Any]:
+        prompt, cached = self._prompt  # also for an answer that was scripted: its prompt has been read
         if self._scripted_usage is not None:
             return dict(self._scripted_usage)
-        prompt = sum(len(rules.text_of(message)) + 4 for message in self._asked["messages"])
-        return count_tokens(prompt, len(self._text()) * (self._asked.get("n") or 1))
+        count = self._asked.get("n") or 1
+        thoughts = self.message.get("reasoning_content") or self.message.get("reasoning") or ""
+        return count_tokens(prompt, len(self._text()) * count, cached, len(thoughts) * count)
 
     def _head(self, kind: str) -> dict[str, Any]:
         about = {"id": self._id, "object": kind, "created": CREATED, "model": self._asked["model"]}
@@ -128,6 +154,7 @@ class ChatCall(Plain):
 
     def events(self) -> list[Any]:
         """Give the events of a stream: role, pieces, finish, usage, end mark."""
+        usage = self._usage()
         with_usage = bool((self._asked.get("stream_options") or {}).get("include_usage"))
         none = {"usage": None} if with_usage else {}
         head = {**self._head("chat.completion.chunk"), **none}
@@ -150,7 +177,7 @@ class ChatCall(Plain):
         if self.finish_reason is not None:
             found += [chunk({}, self.finish_reason, i) for i in range(count)]
         if with_usage:
-            found.append({**head, "choices": [], "usage": self._usage()})
+            found.append({**head, "choices": [], "usage": usage})
         return [*found, b"[DONE]"]
 
     async def normal(self, line: Line) -> None:
@@ -203,11 +230,13 @@ def cut_text(text: str, most: Any) -> tuple[str, str]:
     return text, "stop"
 
 
-def count_tokens(prompt: int, completion: int) -> dict[str, Any]:
-    """Count tokens by a plain rule: one for every three characters, and one."""
-    asked, said = prompt // 3 + 1, completion // 3 + 1
-    details = {"prompt_tokens_details": {"cached_tokens": 0}, "completion_tokens_details": {"reasoning_tokens": 0}}
-    return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said, **details}
+def count_tokens(prompt: int, completion: int, cached: int = 0, reasoning: int = 0) -> dict[str, Any]:
+    """Count tokens by a plain rule: one for every three characters, and one; thoughts are part of the completion."""
+    thought = -(-reasoning // 3)
+    asked, said = prompt // 3 + 1, completion // 3 + 1 + thought
+    usage: dict[str, Any] = {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+    usage["prompt_tokens_details"] = {"cached_tokens": cached}
+    return {**usage, "completion_tokens_details": {"reasoning_tokens": thought}}
 
 
 def count_image_tokens(prompt: int) -> dict[str, Any]:

@@ -10,9 +10,11 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from . import rules
+from .cache import PromptCache
 from .calls import (
     CREATED,
     ChatCall,
@@ -41,6 +43,10 @@ _MODELS = ("gpt-6-luna", "gpt-6-astra", "gpt-image-2.5-flare")
 
 class Simulator:
     """An OpenAI-compatible server on loopback, in this process.
+
+    Its usage counts one token for every three characters of the tools and messages. `cached_tokens` counts as the
+    real service does: the longest beginning that one of the newest 100 prompts of the same model and key had too,
+    in blocks of 128 tokens, from 1,024 tokens on.
 
     Args:
         host: where to listen.
@@ -127,13 +133,14 @@ class Simulator:
     # ---- what it is told
 
     def clear(self) -> None:
-        """Forget requests, faults, scripted replies, limits, keys, retired names and the pace."""
+        """Forget requests, faults, scripted replies, limits, keys, retired names, cached prompts and the pace."""
         self.requests: list[Recorded] = []
         self._faults: list[dict[str, Any]] = []
         self._replies: deque[dict[str, Any]] = deque()
         self._limits: dict[str | None, dict[str, Any]] = {}
         self._keys: dict[str, str] = {}
         self._retired: set[str] = set()
+        self._prompts = PromptCache()
         self.pace = 0.0
 
     def fail(
@@ -308,7 +315,9 @@ class Simulator:
     def _chat(self, request: Recorded) -> ChatCall:
         body = parse(request.body)
         check_chat(body)
-        return ChatCall(body, self._replies.popleft() if self._replies else None, number=self.count, pace=self.pace)
+        scripted = self._replies.popleft() if self._replies else None
+        remember = partial(self._prompts.meet, request.key, body["model"])
+        return ChatCall(body, scripted, remember, number=self.count, pace=self.pace)
 
     def _completion(self, request: Recorded) -> Plain:
         body = parse(request.body)
