@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from skk.errors import InvalidMessageError
 from skk.history import History, TurnRecord
-from skk.messages import Answer, Message, message
+from skk.messages import Answer, Message, decode, message
 
 from .draft import Draft, unreadable
 from .turn import Event, Request, Turn
+from .usage import added
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
+    from typing import Any, Protocol
+
+    from skk.errors import ChatRequestError
+    from skk.messages import Reply
+
+    class Tools(Protocol):
+        """What a turn asks of the tools: whether all of these calls are for them to run."""
+
+        def run(self, calls: list[dict[str, Any]]) -> bool: ...
+
 
 __all__ = ["ChatTurn"]
 
@@ -20,7 +30,10 @@ PATH = "/chat/completions"
 
 
 class ChatTurn(Turn):
-    """One turn of a conversation.
+    """One turn of a conversation: a question, perhaps steps of tool calls and their results, and the answer.
+
+    With tools, a driver drives it again for each step: `commit` either appends, or leaves the calls in
+    `pending`; `take` brings their results.
 
     Args:
         history: where the turn is added when it is complete.
@@ -29,11 +42,19 @@ class ChatTurn(Turn):
         model: the model that is asked.
         system: the message that goes before all others.
         streamed: whether the answer is wanted in pieces.
+        next_head: `head` of the steps after the first; None for the same.
+        tools: who runs tool calls; None leaves them to the caller.
+        tokens: how many tokens the history and the question may have; None for any number.
+        count: counts the tokens of a message.
         shape: makes the answer that the caller sees; it may raise, before anything is changed.
+        on_reasoning: called with each piece of what the model thinks aloud.
+        spent: called with the usage of each step, also of one that fails later.
         done: called in the commit, after everything that can fail.
+        beside: what else the turn uses up; the history keeps it for the one who takes the turn back.
 
     Attributes:
         answer: the answer, once the turn is complete.
+        pending: the tool calls that wait for results.
     """
 
     def __init__(
@@ -45,40 +66,76 @@ class ChatTurn(Turn):
         model: str,
         system: Message | None = None,
         streamed: bool = False,
+        next_head: bytes | None = None,
+        tools: Tools | None = None,
+        tokens: int | None = None,
+        count: Callable[[Message], int] | None = None,
         shape: Callable[[Answer], Answer] | None = None,
+        on_reasoning: Callable[[str], object] | None = None,
+        spent: Callable[[Reply], None] | None = None,
         done: Callable[[ChatTurn], None] | None = None,
+        beside: Any = None,
         **limits: Any,
     ) -> None:
         super().__init__(**limits)
         self.model = model
         self.answer: Answer | None = None
+        self.pending: list[dict[str, Any]] = []
         self._history = history
         self._question = question
         self._head = head
         self._system = system
         self._streamed = streamed
+        self._next_head = next_head
+        self._tools = tools
+        self._tokens = tokens
+        self._count = count
         self._shape = shape
+        self._on_reasoning = on_reasoning
+        self._spent = spent
         self._done = done
+        self._beside = beside
         self._request: Request | None = None
-        self._draft = Draft()
+        self._snapshot: tuple[Message, ...] | None = None
+        self._steps: tuple[Message, ...] = ()
+        self._said = ""  # the texts of the steps before this one
+        self._usage: Reply | None = None
+        self._draft = Draft(on_reasoning)
 
     @property
     def partial(self) -> str:
-        """The text that has come so far."""
-        return "".join(self._draft.pieces)
+        """The text that has come so far, in all steps."""
+        return self._said + "".join(self._draft.pieces)
+
+    @property
+    def shown(self) -> bool:
+        """Whether something of this step has been shown."""
+        return bool(self._draft.pieces) or self._draft.thought_aloud
 
     @property
     def complete(self) -> bool:
         """Whether the answer is there, so that trouble at the end of the connection is none."""
         return self._draft.finish_reason is not None
 
+    def window(self, left_out: dict[int, str] | None = None) -> tuple[Message, ...]:
+        """Give the messages to send. The history is looked at once, and kept over all steps and attempts.
+
+        Args:
+            left_out: takes in the index of each message that is left out, and why.
+        """
+        if self._snapshot is None:
+            self._snapshot = self._history.messages
+        asked = self._question + self._steps
+        found = self._history.window(
+            asked, self._snapshot, tokens=self._tokens, count=self._count, left_out=left_out
+        )
+        return found if self._system is None else (self._system, *found)
+
     def prepare(self) -> Request:
-        """Say what to send. The history is looked at when the turn is first sent, and kept over its attempts."""
-        self._draft = Draft()
+        """Say what to send."""
+        self._draft = Draft(self._on_reasoning)
         if self._request is None:
-            window = self._history.window(self._question)
-            messages = window if self._system is None else (self._system, *window)
-            data = [m.data for m in messages] or [b""]
+            data = [m.data for m in self.window()] or [b""]
             data[0] = self._head[:-1] + b',"messages":[' + data[0]
             data[-1] += b"]}"
             self._request = Request(PATH, b",".join(data), streamed=self._streamed)  # one copy of a long history
@@ -89,15 +146,32 @@ class ChatTurn(Turn):
         return self._draft.absorb(events)
 
     def commit(self) -> None:
-        """Add the turn to the history: all of it, in one assignment, after everything that can fail."""
+        """Add the turn to the history: all of it, in one assignment, after everything that can fail.
+
+        Where there are tool calls to run, nothing is added yet.
+        """
         draft = self._draft
         draft.check()
         given = draft.message()
+        if draft.usage is not None:
+            self._usage = added(self._usage, draft.usage)
+            if self._spent is not None:
+                self._spent(draft.usage)
+        try:
+            reply = message(draft.kept(), "answer")
+        except InvalidMessageError as error:  # a tool call without a name, an id that is a number …
+            raise unreadable(given) from error
+        self._request = None  # the bytes of a long history need not be kept beside it
+        calls = given.get("tool_calls")
+        if calls and self._tools is not None and self._tools.run(calls):
+            self._steps += (reply,)
+            self.pending = calls
+            return
         reasoning = given.get("reasoning_content") or given.get("reasoning")
         answer = Answer(
             "".join(draft.pieces),
             message=given,
-            usage=draft.usage,
+            usage=self._usage,
             finish_reason=draft.finish_reason,
             reasoning=reasoning if isinstance(reasoning, str) else None,
             refusal=given.get("refusal"),
@@ -106,14 +180,25 @@ class ChatTurn(Turn):
         )
         if self._shape is not None:
             answer = self._shape(answer)
-        try:
-            reply = (message(draft.kept(), "answer"),)
-        except InvalidMessageError as error:  # a tool call without a name, an id that is a number …
-            raise unreadable(given) from error
-        record = TurnRecord(self._question, reply, draft.usage, draft.finish_reason)
-        self._history.append(record)
+        replies = (*self._steps, reply)
+        self._history.append(TurnRecord(self._question, replies, self._usage, draft.finish_reason, self._beside))
         self.answer = answer
-        self._request = None  # the bytes of a long history need not be kept beside it
+        self._snapshot = None
         done, self._done = self._done, None  # the chat keeps its latest turn: a cycle would wait for the collector
         if done is not None:
             done(self)
+
+    def take(self, results: tuple[Message, ...]) -> None:
+        """Take in the results of the tool calls; the next step sends them."""
+        self._steps += results
+        self.pending = []
+        self._said += "".join(self._draft.pieces)
+        self._draft = Draft(self._on_reasoning)
+        self._head = self._next_head or self._head
+        self.attempts, self.waited, self.last_error = 0, 0.0, None  # each step has its own tries
+        self._troubles = 0
+
+    def told(self, error: ChatRequestError) -> ChatRequestError:
+        """Put what this turn went through into the error that ends it."""
+        error.steps = decode(self._steps[: -1 if self.pending else None])
+        return super().told(error)

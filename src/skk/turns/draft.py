@@ -8,6 +8,7 @@ these shapes becomes one; what is none raises here, once.
 from __future__ import annotations
 
 import random
+from functools import partial
 
 from skk.errors import SkkError
 from skk.messages import Reply, encode
@@ -17,7 +18,7 @@ from .turn import DONE, Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 __all__ = ["Draft", "unreadable"]
@@ -39,14 +40,18 @@ class Draft:
         pieces: the texts so far, in order; those of a refusal too.
         fields: the fields of the assistant's message so far, beside role and content.
         finish_reason, usage, model: as the service sent them.
+        thought_aloud: whether `on_reasoning` was called.
+
+    Args:
+        on_reasoning: called with each piece of what the model thinks aloud.
     """
 
     __slots__ = (
-        *("_aside", "_calls", "_ended", "_found", "_streamed"),
-        *("fields", "finish_reason", "model", "pieces", "usage"),
+        *("_aside", "_calls", "_ended", "_found", "_on_reasoning", "_streamed", "_thoughts"),
+        *("fields", "finish_reason", "model", "pieces", "thought_aloud", "usage"),
     )
 
-    def __init__(self) -> None:
+    def __init__(self, on_reasoning: Callable[[str], object] | None = None) -> None:
         self.pieces: list[str] = []
         self.fields: dict[str, Any] = {}
         self.finish_reason: str | None = None
@@ -57,6 +62,9 @@ class Draft:
         self._found = False
         self._streamed = False
         self._ended = False
+        self._on_reasoning = on_reasoning
+        self._thoughts: list[Callable[[], object]] = []
+        self.thought_aloud = False
 
     def absorb(self, events: Sequence[Event]) -> list[str]:
         """Take in events, give the texts that are new.
@@ -93,6 +101,9 @@ class Draft:
                     raise
                 except _SHAPE_ERRORS as error:
                     raise unreadable(event) from error
+                while self._thoughts:  # told out here: what a caller's function raises is no fault of the answer
+                    self.thought_aloud = True
+                    self._thoughts.pop(0)()
         return pieces[start:]
 
     def _absorb(self, event: dict[str, Any]) -> None:
@@ -133,6 +144,11 @@ class Draft:
                     self._say_aside(_text(value))
                 elif name == "audio":
                     self._say_aside(_text(value.get("transcript")))
+
+        if self._on_reasoning is not None:
+            thought = fields.get("reasoning_content") or fields.get("reasoning")  # DeepSeek's name, and vLLM's
+            if isinstance(thought, str):
+                self._thoughts.append(partial(self._on_reasoning, thought))
 
     def _say(self, content: object) -> None:
         if isinstance(content, list):

@@ -101,6 +101,11 @@ class Turn(ABC):
         """The text that has come so far."""
         return ""
 
+    @property
+    def shown(self) -> bool:
+        """Whether something of this attempt's answer has been shown, which is never asked for again."""
+        return bool(self.partial)
+
     @abstractmethod
     def prepare(self) -> Request:
         """Say what to send, and forget what an earlier attempt brought."""
@@ -143,7 +148,7 @@ class Turn(ABC):
         self.attempts += 1
         self.last_error = failure.error
         delay = 0.0 if another_key else self._delay(failure, now)
-        if delay is None or self.partial:
+        if delay is None or self.shown:
             raise self.final(failure, now)
         self.request_id = None
         return delay
@@ -167,7 +172,7 @@ class Turn(ABC):
         error = failure.error
         if failure.kind is Kind.TIMED_OUT and self.ends_at is not None and now >= self.ends_at:
             error = errors.RequestDeadlineError(seconds=self.deadline, cause=failure.error)
-        elif self.partial and failure.kind in (Kind.UNREACHABLE, Kind.TIMED_OUT):
+        elif self.shown and failure.kind in (Kind.UNREACHABLE, Kind.TIMED_OUT):
             stalled = failure.kind is Kind.TIMED_OUT
             broken = errors.StreamStalledError if stalled else errors.StreamInterruptedError
             reason = getattr(error, "facts", {}).get("reason") or error

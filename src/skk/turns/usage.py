@@ -1,0 +1,56 @@
+"""Tokens, added up."""
+
+from __future__ import annotations
+
+from skk.messages import Reply
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+__all__ = ["added", "totals"]
+
+
+def added(known: Mapping[str, Any] | None, more: Reply) -> Reply:
+    """Add what another step took: numbers are added at every depth, anything else is the newest.
+
+    >>> added({"prompt_tokens": 3}, Reply({"prompt_tokens": 4, "completion_tokens": 1}))
+    {'prompt_tokens': 7, 'completion_tokens': 1}
+    """
+    if known is None:
+        return more
+    found = {**known, **more}
+    for name in known.keys() & more.keys():
+        one, other = known[name], more[name]
+        if isinstance(one, dict) and isinstance(other, dict):
+            found[name] = added(one, Reply(other))
+        elif _is_number(one) and _is_number(other):
+            found[name] = one + other
+    return Reply(found)
+
+
+def totals(usage: Mapping[str, Any]) -> dict[str, int]:
+    """Give the numbers that people ask for, under plain names, whatever the service calls them.
+
+    >>> totals({"prompt_tokens": 8, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 5}})
+    {'prompt_tokens': 8, 'completion_tokens': 2, 'total_tokens': 10, 'reasoning_tokens': 0, 'cached_tokens': 5}
+    """
+    prompt, completion = _number(usage, "prompt_tokens"), _number(usage, "completion_tokens")
+    cached = _number(usage.get("prompt_tokens_details"), "cached_tokens")
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "reasoning_tokens": _number(usage.get("completion_tokens_details"), "reasoning_tokens"),
+        "cached_tokens": cached or _number(usage, "prompt_cache_hit_tokens"),  # DeepSeek's name
+    }
+
+
+def _number(fields: Any, name: str) -> int:
+    value = fields.get(name) if isinstance(fields, dict) else None
+    return int(value) if _is_number(value) else 0
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
