@@ -1,6 +1,7 @@
 """Every fault as bare bytes show it, whole and streamed: what the table promises is what comes over the wire."""
 
 import gzip
+import http.client
 import json
 import socket
 import time
@@ -449,6 +450,47 @@ def test_a_client_that_leaves_frees_its_connection_at_once(simulator, kind):
     while simulator.open_connections > before and time.monotonic() < left + 2:
         time.sleep(0.005)
     assert time.monotonic() - left < 0.5
+
+
+TOOLS = [{"type": "function", "function": {"name": "clock", "parameters": {}}}]
+REFUSED = {
+    "message": "Function tools with reasoning_effort are not supported for m in /v1/chat/completions. "
+    "To use function tools, use /v1/responses or set reasoning_effort to 'none'.",
+    "type": "invalid_request_error",
+    "param": "reasoning_effort",
+    "code": None,
+}
+
+
+def refused(simulator, **more):
+    """Send a chat, and give status and error."""
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": QUESTION}], **more})
+    line = http.client.HTTPConnection("127.0.0.1", simulator.port, timeout=5)
+    line.request("POST", "/v1/chat/completions", body, {"authorization": "Bearer sk-x"})
+    reply = line.getresponse()
+    found = reply.status, json.loads(reply.read()).get("error")
+    line.close()
+    return found
+
+
+@pytest.mark.parametrize("more", [{}, {"reasoning_effort": "low"}, {"reasoning_effort": None}])
+def test_tools_are_refused_by_a_model_that_reasons(simulator, more):
+    """`tools-refused` is the real service's 400, word for word; no effort named is the model's own."""
+    simulator.fail("tools-refused")
+    assert (400, REFUSED) == refused(simulator, tools=TOOLS, **more)
+
+
+@pytest.mark.parametrize("more", [{}, {"tools": []}, {"tools": TOOLS, "reasoning_effort": "none"}])
+def test_a_refusal_of_tools_waits_for_tools(simulator, more):
+    """A request without tools, or without reasoning, neither meets it nor uses it up."""
+    simulator.fail("tools-refused")
+    assert [200, 400] == [refused(simulator, **told)[0] for told in (more, {"tools": TOOLS})]
+
+
+def test_a_model_may_always_refuse_tools(simulator):
+    """By its name, `fault:tools-refused`, and only tools."""
+    name = {"model": "fault:tools-refused"}
+    assert [400, 200] == [refused(simulator, **name, **more)[0] for more in ({"tools": TOOLS}, {})]
 
 
 def test_every_fault_is_looked_at_here(request):

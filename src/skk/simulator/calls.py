@@ -34,6 +34,7 @@ class Plain:
     streamed = False
     key: str | None = None
     argument: str | None = None
+    asked: dict[str, Any] = {}  # never changed
     message: Any = None
     finish_reason: str | None = None
 
@@ -105,7 +106,7 @@ class ChatCall(Plain):
         super().__init__({})
         self.streamed = bool(body.get("stream"))
         self._remember = remember
-        self._asked = body
+        self.asked = body
         self._pace = pace
         self._id = f"chatcmpl-{number:08x}"
         self._scripted_usage = None
@@ -129,36 +130,36 @@ class ChatCall(Plain):
     @cached_property
     def _prompt(self) -> tuple[int, int]:
         """The characters of the prompt, and its cached tokens."""
-        prompt = written(self._asked)
+        prompt = written(self.asked)
         return len(prompt), self._remember(prompt)
 
     def _usage(self) -> dict[str, Any]:
         prompt, cached = self._prompt  # also for an answer that was scripted: its prompt has been read
         if self._scripted_usage is not None:
             return dict(self._scripted_usage)
-        count = self._asked.get("n") or 1
+        count = self.asked.get("n") or 1
         thoughts = self.message.get("reasoning_content") or self.message.get("reasoning") or ""
         return count_tokens(prompt, len(self._text()) * count, cached, len(thoughts) * count)
 
     def _head(self, kind: str) -> dict[str, Any]:
-        about = {"id": self._id, "object": kind, "created": CREATED, "model": self._asked["model"]}
+        about = {"id": self._id, "object": kind, "created": CREATED, "model": self.asked["model"]}
         return {**about, "system_fingerprint": "fp_rules", "service_tier": "default"}
 
     def whole(self) -> dict[str, Any]:
         message = {"refusal": None, **self.message}
         choices = [
             {"index": i, "message": message, "logprobs": None, "finish_reason": self.finish_reason}
-            for i in range(self._asked.get("n") or 1)
+            for i in range(self.asked.get("n") or 1)
         ]
         return {**self._head("chat.completion"), "choices": choices, "usage": self._usage()}
 
     def events(self) -> list[Any]:
         """Give the events of a stream: role, pieces, finish, usage, end mark."""
         usage = self._usage()
-        with_usage = bool((self._asked.get("stream_options") or {}).get("include_usage"))
+        with_usage = bool((self.asked.get("stream_options") or {}).get("include_usage"))
         none = {"usage": None} if with_usage else {}
         head = {**self._head("chat.completion.chunk"), **none}
-        count = self._asked.get("n") or 1
+        count = self.asked.get("n") or 1
 
         def chunk(delta: Any, finish_reason: str | None = None, index: int = 0) -> dict[str, Any]:
             return {

@@ -16,13 +16,14 @@ from typing import Any, Protocol
 from .checks import Refusal
 from .wire import Line
 
-__all__ = ["FAULTS", "Call", "Fault", "find", "status_error"]
+__all__ = ["FAULTS", "Call", "Fault", "find", "reasons_with_tools", "status_error"]
 
 
 class Call(Protocol):
     """A request that has been understood, and the reply that it would get."""
 
     argument: str | None
+    asked: dict[str, Any]
     streamed: bool
     key: str | None
     message: dict[str, Any]
@@ -44,7 +45,8 @@ class Fault:
         kind: its name.
         whole, stream: what a careful client makes of it: ``"answer"`` or ``"error"``.
         description: what happens.
-        chat_only, stream_only: requests of another kind get their normal reply, and `times` is not counted down.
+        chat_only, stream_only, tools_only: requests of another kind get their normal reply, and `times` is not
+            counted down.
     """
 
     kind: str
@@ -54,6 +56,7 @@ class Fault:
     handle: Handler
     chat_only: bool = False
     stream_only: bool = False
+    tools_only: bool = False
 
 
 FAULTS: dict[str, Fault] = {}
@@ -76,6 +79,11 @@ def event(data: Any) -> bytes:
 
 def dumps(data: Any) -> bytes:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def reasons_with_tools(asked: Any) -> bool:
+    """Tell whether a request brings tools and does not say that the model should not reason."""
+    return isinstance(asked, dict) and bool(asked.get("tools")) and asked.get("reasoning_effort") != "none"
 
 
 # ---- no reply, or a refusal
@@ -204,6 +212,23 @@ _add_refusal(
     "model_not_found", "404: no such model.", 404,
     "The model does not exist or you do not have access to it.", "model_not_found", "invalid_request_error", None,
 )  # fmt: skip
+
+
+async def _tools_refused(line: Line, call: Call) -> None:
+    """400: a reasoning model takes no function tools here; without tools, or without reasoning, a normal reply."""
+    if not reasons_with_tools(call.asked):
+        return await call.normal(line)
+    raise Refusal(
+        400,
+        f"Function tools with reasoning_effort are not supported for {call.asked['model']} in /v1/chat/completions. "
+        "To use function tools, use /v1/responses or set reasoning_effort to 'none'.",
+        param="reasoning_effort",
+    )
+
+
+FAULTS["tools-refused"] = Fault(
+    "tools-refused", "answer", "answer", str(_tools_refused.__doc__), _tools_refused, chat_only=True, tools_only=True
+)
 
 
 @fault("error-page", "error", "error")

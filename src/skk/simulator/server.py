@@ -26,7 +26,7 @@ from .calls import (
     pieces_of_completion,
 )
 from .checks import Refusal, check_chat, check_parameters, parse
-from .faults import FAULTS, dumps, find, status_error
+from .faults import FAULTS, dumps, find, reasons_with_tools, status_error
 from .pictures import describe, draw
 from .wire import HungUp, Line, keeps, read_request
 
@@ -301,6 +301,8 @@ class Simulator:
             found = find(rule["kind"])
             if found is None or (found.chat_only and not chat) or (found.stream_only and not streamed):
                 continue  # it has no meaning here: it waits for a request that it can spoil
+            if found.tools_only and not reasons_with_tools(request.json):
+                continue
             if rule["times"] != 0 and meant:
                 if rule["times"] is not None:
                     rule["times"] -= 1
