@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 from .pictures import describe
@@ -48,6 +49,11 @@ _GO_ON = re.compile(
 )
 _SUM = re.compile(r"(\d+)\s*\+\s*(\d+)\s*(?:=|等于|equals|is)", re.IGNORECASE)
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
+_THOUGHTS = ("I look at the last message and apply my rules.", "我看最后一条消息，按我的规则回答。")
+_ENDS = ".。!！?？"
+_BOOLEANS = {"true": True, "yes": True, "是": True, "false": False, "no": False, "否": False}
+_AGAIN = r"(?i:keep calling|一直调用)\W*"
+_TEXT = r"([^\s,，;；]+)"
 
 
 def text_of(message: Message) -> str:
@@ -61,12 +67,22 @@ def text_of(message: Message) -> str:
 def answer(body: dict[str, Any]) -> tuple[Message, str]:
     """Give the assistant's message and the finish_reason for a request's body."""
     messages: list[Message] = body["messages"]
+    message, finish_reason = _answer(body, messages)
+    if str(body.get("model")).startswith("reasoner") and body.get("reasoning_effort") != "none":
+        thought = _THOUGHTS[bool(_CHINESE.search(_question(messages)))]
+        return {"role": "assistant", "reasoning_content": thought, **message}, finish_reason
+    return message, finish_reason
+
+
+def _answer(body: dict[str, Any], messages: list[Message]) -> tuple[Message, str]:
     last = messages[-1]
-    if last["role"] in ("tool", "function"):
+    after_results = last["role"] in ("tool", "function")
+    question = _question(messages) if after_results else text_of(last)
+    if calls := _calls(question, body, after_results):
+        finish_reason = "stop" if _forced(body) else "tool_calls"  # so the real service says it, odd as it is
+        return {"role": "assistant", "content": None, "tool_calls": calls}, finish_reason
+    if after_results:
         return _say(_results(messages)), "stop"
-    question = text_of(last)
-    if calls := _calls(question, body):
-        return {"role": "assistant", "content": None, "tool_calls": calls}, "tool_calls"
     form = (body.get("response_format") or {}).get("type")
     if form == "json_schema":
         schema = body["response_format"]["json_schema"].get("schema", {})
@@ -74,6 +90,11 @@ def answer(body: dict[str, Any]) -> tuple[Message, str]:
     if form == "json_object":
         return _say(json.dumps({"answer": _spoken(question, messages)}, ensure_ascii=False)), "stop"
     return _say(_spoken(question, messages)), "stop"
+
+
+def _question(messages: list[Message]) -> str:
+    """Give the text of the last message of a user."""
+    return next((text_of(message) for message in reversed(messages) if message["role"] == "user"), "")
 
 
 def _say(text: str) -> Message:
@@ -176,19 +197,96 @@ def _pictures(message: Message, question: str) -> str | None:
     return "".join(said) + ("（模拟器按字节判断）" if chinese else " (A simulator read its bytes.)")
 
 
-def _calls(question: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-    """Call the functions that the question names, with the arguments ``key=value`` that stand in it."""
-    names = [tool["function"]["name"] for tool in body.get("tools") or [] if "function" in tool]
-    arguments = dict(re.findall(r"(\w+)=([^\s,，;；]+)", question))
-    return [
-        {
-            "id": f"call_{len(body['messages'])}_{i}",
-            "type": "function",
-            "function": {"name": name, "arguments": json.dumps(arguments, ensure_ascii=False)},
-        }
-        for i, name in enumerate(names)
-        if body.get("tool_choice") != "none" and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", question)
-    ]
+def _calls(question: str, body: dict[str, Any], after_results: bool) -> list[dict[str, Any]]:
+    """Call the functions that the question names, or that the request demands.
+
+    After results only those are called again that the question says to keep calling: "keep calling clock",
+    "一直调用 clock".
+    """
+    functions = {tool["function"]["name"]: tool["function"] for tool in body.get("tools") or [] if "function" in tool}
+    places = {name: place for name in functions if (place := _place(name, question)) is not None}
+    called = [name for name in places if not after_results or _place(name, question, _AGAIN) is not None]
+    choice = body.get("tool_choice")
+    if choice == "none":
+        called = []
+    elif choice == "required":
+        called = called or list(places or functions)[:1]
+    elif forced := _forced(body):
+        called = [name for name in functions if name == forced]
+    if body.get("parallel_tool_calls") is False:
+        called = called[:1]
+    calls = []
+    for i, name in enumerate(called):
+        schema = functions[name].get("parameters") or {}
+        place = places.get(name, len(question))
+        end = min((other for other in places.values() if other > place), default=None)
+        arguments = _arguments(schema, question[place:end]) or _arguments(schema, question)
+        if name not in places and "properties" in schema:
+            arguments = {**_value(schema, question), **arguments}
+        function = {"name": name, "arguments": json.dumps(arguments, ensure_ascii=False)}
+        calls.append({"id": f"call_{len(body['messages'])}_{i}", "type": "function", "function": function})
+    return calls
+
+
+def _forced(body: dict[str, Any]) -> str | None:
+    choice = body.get("tool_choice")
+    return choice["function"]["name"] if isinstance(choice, dict) and "function" in choice else None
+
+
+def _place(name: str, question: str, before: str = "") -> int | None:
+    found = re.search(rf"{before}(?<![A-Za-z0-9_-]){re.escape(name)}(?![A-Za-z0-9_-])", question)
+    return None if found is None else found.start()
+
+
+def _arguments(schema: dict[str, Any], text: str) -> dict[str, Any]:
+    """Give the ``key=value`` of a text that a function knows, each as the type that its schema says.
+
+    What does not fit its type stays a text: models make such mistakes, and clients have to bear them.
+    """
+    if "properties" not in schema:
+        return {name: value.rstrip(_ENDS) for name, value in re.findall(rf"(\w+)={_TEXT}", text)}
+    found = {}
+    for name, inner in schema["properties"].items():
+        if given := re.search(rf"(?<![A-Za-z0-9_]){re.escape(name)}={_TEXT}", text):
+            values = _read(given[1].rstrip(_ENDS), inner, schema)
+            found[name] = values[0] if values else given[1].rstrip(_ENDS)
+    return found
+
+
+def _read(text: str, schema: dict[str, Any], root: dict[str, Any]) -> list[Any]:
+    """Give the value that a text is by a schema, alone in a list; an empty one where it is none."""
+    schema = _resolved(schema, root)
+    if "const" in schema or "enum" in schema:
+        values = schema["enum"] if "enum" in schema else [schema["const"]]
+        return [value for value in values if text in (value, json.dumps(value))][:1]
+    kind = schema.get("type")
+    choices = [{**schema, "type": one} for one in kind] if isinstance(kind, list) else []
+    if choices := choices or schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf") or []:
+        # a text is anything, also what is meant for the others: it comes last
+        choices = sorted(choices, key=lambda one: _resolved(one, root).get("type") == "string")
+        return next((found for one in choices if (found := _read(text, one, root))), [])
+    if kind == "array":
+        items = [_read(item, schema.get("items", {}), root) or [item] for item in re.split(r"[+|]", text)]
+        return [[item for (item,) in items]]
+    if kind in ("integer", "number") and re.fullmatch(r"-?\d+", text):
+        return [int(text)]
+    if kind == "number" and re.fullmatch(r"-?\d*\.?\d+(?:[eE][+-]?\d{1,2})?", text):
+        return [float(text)]
+    if kind == "boolean":
+        return [_BOOLEANS[text.lower()]] if text.lower() in _BOOLEANS else []
+    if kind == "null":
+        return [None] if text.lower() in ("null", "none") else []
+    return [text] if kind in ("string", None) else []
+
+
+def _resolved(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    """Give the schema that a reference points to: ``#/$defs/Name``."""
+    if "$ref" not in schema:
+        return schema
+    found: Any = root
+    for name in schema["$ref"].split("/")[1:]:
+        found = found[name]
+    return _resolved(found, root)
 
 
 def _results(messages: list[Message]) -> str:
@@ -201,22 +299,38 @@ def _results(messages: list[Message]) -> str:
     return ("工具的结果是：" if chinese else "The tools say: ") + "; ".join(results)
 
 
-def _value(schema: dict[str, Any], question: str) -> Any:
-    """Give a value that fits a JSON schema."""
+def _value(
+    schema: dict[str, Any], question: str, root: dict[str, Any] | None = None, inside: frozenset[str] = frozenset()
+) -> Any:
+    """Give a value that fits a JSON schema.
+
+    Raises:
+        RecursionError: there is none that ends.
+    """
+    root = schema if root is None else root
+    if name := schema.get("$ref"):
+        if name in inside:
+            raise RecursionError
+        return _value(_resolved(schema, root), question, root, inside | {name})
     if "const" in schema:
         return schema["const"]
     if schema.get("enum"):
         return schema["enum"][0]
-    for several in ("anyOf", "oneOf"):
-        if schema.get(several):
-            return _value(schema[several][0], question)
+    for several in ("anyOf", "oneOf", "allOf"):
+        for one in schema.get(several) or ():
+            with suppress(RecursionError):
+                return _value(one, question, root, inside)
     kind = schema.get("type", "object" if "properties" in schema else "string")
     if isinstance(kind, list):
         kind = kind[0]
     if kind == "object":
-        return {name: _value(inner, question) for name, inner in schema.get("properties", {}).items()}
+        properties = schema.get("properties", {})
+        return {name: _value(inner, question, root, inside) for name, inner in properties.items()}
     if kind == "array":
-        return [_value(schema.get("items", {}), question)]
+        try:
+            return [_value(schema.get("items", {}), question, root, inside)]
+        except RecursionError:
+            return []
     numbers = re.findall(_NUMBER, question)
     simple: dict[str, Any] = {"integer": _integer(numbers[0]) if numbers else 0, "boolean": True, "null": None}
     simple["number"] = simple["integer"]
