@@ -41,19 +41,25 @@ class Message:
         data: the message as UTF-8 JSON, as it goes over the wire.
         calls: the ids that tie a tool call to its results: all ids of an assistant's message, the one id of a result.
         pinned: whether it stays when the history is trimmed.
+        tokens: what it costs, once a `TokenCounter` has counted it: whose count it is, and the count.
     """
 
-    __slots__ = ("calls", "data", "pinned", "role")
+    __slots__ = ("calls", "data", "pinned", "role", "tokens")
 
     def __init__(self, role: str, data: bytes, calls: tuple[str, ...] = (), pinned: bool = False) -> None:
         self.role = role
         self.data = data
         self.calls = calls
         self.pinned = pinned
+        self.tokens: tuple[str, int] | None = None
 
     def with_pin(self, pinned: bool) -> Message:
         """Give the same message, pinned or not."""
-        return self if pinned is self.pinned else Message(self.role, self.data, self.calls, pinned)
+        if pinned is self.pinned:
+            return self
+        same = Message(self.role, self.data, self.calls, pinned)
+        same.tokens = self.tokens
+        return same
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Message):
