@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from _thread import allocate_lock  # `threading`, which calls it Lock, costs 3 ms
+
 from skk.history import History
-from skk.messages import Answer, compose, decode, encode, message, plain_text
+from skk.messages import Answer, Reply, compose, decode, encode, message, plain_text
 from skk.texts import mark, say
 from skk.transport import Account, Options, split_options
 
@@ -12,14 +14,22 @@ from .stream import AsyncStream, Stream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
-    from typing import Any, Literal, NoReturn
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+    from typing import Any, Literal, NoReturn, Self
 
+    from skk.history import Window
     from skk.keys import AKPool
     from skk.messages import Message
+    from skk.tools import AnswerFormat, Toolbox
     from skk.turns import ChatTurn, ImageTurn
 
 __all__ = ["Chat"]
+
+_PER_CALL = ("deadline", "max_tool_rounds", "on_tool", "on_reasoning")
+_NOTHING_SPENT = dict.fromkeys(
+    ["prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens", "cached_tokens"], 0
+)
+_counting = allocate_lock()
 
 
 class Chat:
@@ -34,10 +44,18 @@ class Chat:
         model: the model to ask. None: ``OPENAI_MODEL``, the config file, then a default.
         base_url: the address of the service; any server that speaks OpenAI's protocol.
         msg_max_count: how many messages to keep and to send; None for all.
+        trim_to: how many to leave when there are more: the beginning of what is sent then stays the same for many
+            requests, which providers' prompt caches need. None leaves `msg_max_count`.
+        max_context_tokens: how many tokens to send, the system message and the tools included; the history keeps all.
+            Counted exactly where tiktoken and its vocabulary are on this machine, else estimated; the question is
+            always sent.
         system: what the model is to be; goes first in every request, and is neither counted nor dumped.
         key_file: a JSON file ``{"api": "..."}`` that holds the key.
         image_model: the model that `dalle` asks.
-        deadline: seconds for each request, its tries and its waiting included.
+        deadline: seconds for each request, its tries, its waiting and its tools included.
+        max_tool_rounds: how often the model may call tools in one request, by default 10.
+        on_tool: asked about each call of a tool: None or True lets it run, False or a text for the model refuses it.
+        on_reasoning: called with each piece of what a reasoning model thinks aloud.
         transport: ``"aiohttp"`` for the SDK's aiohttp client in async (``pip install 'skk[fast]'``).
         **options: every parameter of `openai.OpenAI` and of `chat.completions.create`.
 
@@ -63,13 +81,15 @@ class Chat:
         split = split_options({**options, **{k: v for k, v in named.items() if v is not None}}, "chat")
         ours = split.ours
         self._account = Account(split.client, key_file=ours.get("key_file"), transport=ours.get("transport"))
-        self._history = History(ours.get("msg_max_count"))
+        self._history = History(ours.get("msg_max_count"), ours.get("trim_to"))
+        self.max_context_tokens = ours.get("max_context_tokens")
         self._model: str | None = split.body.pop("model", None)
         self._image_model: str | None = ours.get("image_model")
-        self._deadline: float | None = ours.get("deadline")
+        self._ours = {name: ours[name] for name in _PER_CALL if name in ours}
         self._body = split.body
         self._sending = split.sending
-        self._heads: dict[tuple[str, bool], bytes] = {}
+        self._plans: dict[tuple[str, bool], _Plan] = {}
+        self._spent: dict[str, int] = {}
         self._system: Message | None = None
         self._latest: ChatTurn | None = None
         self.last_answer: Answer | None = None
@@ -90,45 +110,37 @@ class Chat:
             ChatRequestError: the request failed; the history is as it was.
             InvalidMessageError: the API would refuse the question.
         """
-        from skk.transport import drive
-
-        split, turn = self._turn(parts, text, messages, options, streamed=False)
-        for _ in drive(turn, self._account.sync_wire(split.sending, split.client)):
+        asked = self._asked(parts, text, messages, options, streamed=False)
+        for _ in self._pieces(asked):
             pass
-        return _answer(turn)
+        return _answer(asked.turn)
 
     def stream_request(
         self, *parts: Any, text: str | None = None, messages: Iterable[Any] = (), **options: Any
     ) -> Stream:
         """Ask, and give the answer in pieces while it comes. Takes and raises what `request` does."""
-        from skk.transport import drive
-
-        split, turn = self._turn(parts, text, messages, options, streamed=True)
-        return Stream(turn, drive(turn, self._account.sync_wire(split.sending, split.client)))
+        asked = self._asked(parts, text, messages, options, streamed=True)
+        return Stream(asked.turn, self._pieces(asked))
 
     async def async_request(
         self, *parts: Any, text: str | None = None, messages: Iterable[Any] = (), **options: Any
     ) -> Answer:
         """Ask, and give the answer. Takes and raises what `request` does."""
-        from skk.transport import adrive
-
-        split, turn = self._turn(parts, text, messages, options, streamed=False)
-        async for _ in adrive(turn, self._account.async_wire(split.sending, split.client)):
+        asked = self._asked(parts, text, messages, options, streamed=False)
+        async for _ in self._async_pieces(asked):
             pass
-        return _answer(turn)
+        return _answer(asked.turn)
 
     def async_stream_request(
         self, *parts: Any, text: str | None = None, messages: Iterable[Any] = (), **options: Any
     ) -> AsyncStream:
         """Ask, and give the answer in pieces while it comes; no await before ``async for``."""
-        from skk.transport import adrive
-
-        split, turn = self._turn(parts, text, messages, options, streamed=True)
-        return AsyncStream(turn, adrive(turn, self._account.async_wire(split.sending, split.client)))
+        asked = self._asked(parts, text, messages, options, streamed=True)
+        return AsyncStream(asked.turn, self._async_pieces(asked))
 
     asy_request = async_request
 
-    def _turn(
+    def _asked(
         self,
         parts: tuple[Any, ...],
         text: str | None,
@@ -136,7 +148,7 @@ class Chat:
         options: dict[str, Any],
         *,
         streamed: bool,
-    ) -> tuple[Options, ChatTurn]:
+    ) -> _Asked:
         question = compose(parts if text is None else (text, *parts), messages)
         if not question:
             last = self._history.messages[-1:]
@@ -144,53 +156,83 @@ class Chat:
                 raise ValueError(say(mark("there is no question: pass a text")))
             if self._history.window(())[-1:] != last:
                 raise ValueError(say(mark("a tool call has no result yet: add a tool message for each tool_call_id")))
-        return self._turn_of(question, options, streamed=streamed, system=self._system)
+        return self._asked_of(question, options, streamed=streamed, system=self._system)
 
-    def _turn_of(
+    def _asked_of(
         self, question: tuple[Message, ...], options: dict[str, Any], *, streamed: bool, **more: Any
-    ) -> tuple[Options, ChatTurn]:
+    ) -> _Asked:
         """Make the turn that asks `question`; `more` goes to the turn as it is."""
-        from skk.turns import ChatTurn
+        asked = _Asked(self, question, options, streamed=streamed, **more)
+        self._latest = asked.turn
+        return asked
 
-        split = split_options(options)
-        split.sending = {**self._sending, **split.sending}
-        turn = ChatTurn(
-            self._history,
-            question,
-            self._head(split, streamed),
-            model=split.body.get("model", self.model),
-            streamed=streamed,
-            deadline=split.ours.get("deadline", self._deadline),
-            **{"done": self._finish, **more},
-        )
-        self._latest = turn
-        return split, turn
+    def _pieces(self, asked: _Asked) -> Iterator[str]:
+        """Send it; the texts of all steps come while they come."""
+        from skk.transport import drive
 
-    def _head(self, split: Options, streamed: bool) -> bytes:
+        wire = self._account.sync_wire(asked.options.sending, asked.options.client)
+        if asked.toolbox is None:
+            return drive(asked.turn, wire)  # no layer of our own around it: that would cost 0.1 µs a piece
+        from skk.tools import Steps, ToolRun
+
+        tools = ToolRun(asked.toolbox, asked.ours.get("on_tool"), is_async=False)
+        return Steps(asked.turn, lambda turn: drive(turn, wire), tools, asked.most_rounds, wire.now)
+
+    def _async_pieces(self, asked: _Asked) -> AsyncIterator[str]:
+        """Send it; the texts of all steps come while they come."""
+        from skk.transport import adrive
+
+        wire = self._account.async_wire(asked.options.sending, asked.options.client)
+        if asked.toolbox is None:
+            return adrive(asked.turn, wire)
+        from skk.tools import AsyncSteps, ToolRun
+
+        tools = ToolRun(asked.toolbox, asked.ours.get("on_tool"), is_async=True)
+        return AsyncSteps(asked.turn, lambda turn: adrive(turn, wire), tools, asked.most_rounds, wire.now)
+
+    def _plan(self, options: Options, streamed: bool) -> _Plan:
         """Encode what a request says beside its messages: once a chat, and once a call that has options."""
         model = self.model
         name = (model, streamed)
-        if not split.body and not split.client and (head := self._heads.get(name)) is not None:
-            return head
-        body = {"model": model, **self._body, **split.body}
+        own = bool(options.body or options.client)
+        if not own and (plan := self._plans.get(name)) is not None:
+            return plan
+        body = {"model": model, **self._body, **options.body}
         if "messages" in body:
             raise TypeError("extra_body= cannot bring messages: pass messages=[...] to the request")
         if "stream" in body:
             raise TypeError("extra_body= cannot bring stream: call stream_request(...) or async_stream_request(...)")
         if streamed:
-            address = f"{split.client.get('base_url') or self._account.base_url}/"
+            address = f"{options.client.get('base_url') or self._account.base_url}/"
             body["stream"] = True
             if "://api.openai.com/" in address:  # others may not know it
                 body.setdefault("stream_options", {"include_usage": True})
         else:
             body.pop("stream_options", None)
-        head = encode(body)
-        if not split.body and not split.client:
-            self._heads[name] = head
-        return head
+        plan = _Plan(body)
+        if not own:
+            self._plans[name] = plan
+        return plan
 
     def _finish(self, turn: ChatTurn) -> None:
         self.last_answer = turn.answer
+
+    def _spend(self, usage: Reply) -> None:
+        from skk.turns import totals
+
+        more = totals(usage)
+        with _counting:
+            self._spent = {name: self._spent.get(name, 0) + count for name, count in more.items()}
+
+    @property
+    def usage(self) -> Reply:
+        """The tokens that all requests of this chat have taken so far, as the service counted them.
+
+        ``prompt_tokens``, of which ``cached_tokens`` came from its cache; ``completion_tokens``, of which
+        ``reasoning_tokens`` were thoughts; ``total_tokens``. A stream is counted where the service says what it took:
+        at other addresses than OpenAI's, ask for it with ``stream_options={"include_usage": True}``.
+        """
+        return Reply({**_NOTHING_SPENT, **self._spent})
 
     @property
     def last_partial(self) -> str:
@@ -207,7 +249,7 @@ class Chat:
     @model.setter
     def model(self, model: str) -> None:
         self._model = model
-        self._heads = {}
+        self._plans = {}
 
     @property
     def system(self) -> str | None:
@@ -232,6 +274,57 @@ class Chat:
     @msg_max_count.setter
     def msg_max_count(self, count: int | None) -> None:
         self._history.limit = count
+
+    @property
+    def trim_to(self) -> int | None:
+        """How many messages are left when there are more than `msg_max_count`. Setting it holds from the next time on."""
+        return self._history.trim_to
+
+    @trim_to.setter
+    def trim_to(self, count: int | None) -> None:
+        self._history.trim_to = count
+
+    @property
+    def max_context_tokens(self) -> int | None:
+        """How many tokens are sent; None for any number. Setting it holds from the next request on."""
+        return self._max_context_tokens
+
+    @max_context_tokens.setter
+    def max_context_tokens(self, count: int | None) -> None:
+        if count is not None and type(count) is not int:  # True is an int, and no number of tokens
+            raise TypeError(f"max_context_tokens is a number of tokens or None, not {count!r}")
+        if count is not None and count < 0:
+            sentence = mark("{name} is a number of tokens: {number} is negative")
+            raise ValueError(say(sentence, name="max_context_tokens", number=count))
+        self._max_context_tokens = count
+
+    def window(self, *parts: Any, text: str | None = None, messages: Iterable[Any] = ()) -> Window:
+        """Give the very messages that the next request would send, and what is left out and why.
+
+        Args:
+            *parts: the question, as `request` takes it; none shows the history alone.
+            text: the first part, by name.
+            messages: whole messages that follow.
+
+        Returns:
+            a list of plain dicts, with `.left_out`.
+
+        Raises:
+            InvalidMessageError: the API would refuse the question.
+
+        >>> chat = Chat("sk-test", msg_max_count=2)
+        >>> chat.add_dialogs({"role": "user", "content": "1+1=?"}, {"role": "assistant", "content": "2"})
+        >>> window = chat.window("And 2+2?")
+        >>> window[-1]["content"], window.left_out
+        ('And 2+2?', [<LeftOut 0 user: more than msg_max_count=2>])
+        """
+        question = compose(parts if text is None else (text, *parts), messages)
+        return self._window(_Asked(self, question, {}, streamed=False, system=self._system))
+
+    def _window(self, asked: _Asked) -> Window:
+        from skk.history import Window
+
+        return Window.of(asked.turn, limit=self.msg_max_count, tokens=self.max_context_tokens)
 
     @property
     def pinned(self) -> list[int]:
@@ -263,6 +356,46 @@ class Chat:
         last = decode(self._history.rollback(n))
         if last:
             _print(" ".join(f"[{given['role']}]:{plain_text(given)}" for given in last))
+
+    def undo(self, n: int = 1) -> int:
+        """Take back the last `n` changes: turns, added and loaded messages, rollbacks, removals, pins.
+
+        Each is taken back with the trimming that it caused, up to 100 of them. A call that changed nothing is no
+        change, and `undo` itself is none: there is no redo.
+
+        Returns:
+            how many changes were taken back: fewer than `n` where no more are known.
+
+        Raises:
+            ValueError: `n` is negative.
+        """
+        return len(self._history.undo(n))
+
+    def remove(self, *indexes: int) -> None:
+        """Remove messages, pinned or not; a tool call goes together with its results. Python indexes, in any order.
+
+        Raises:
+            HistoryIndexError: no message stands at one of them; nothing was removed.
+        """
+        self._history.remove(*indexes)
+
+    def clear(self) -> None:
+        """Remove all messages, pinned ones and system messages of the history too; `undo` brings them back."""
+        self._history.clear()
+
+    def fork(self) -> Self:
+        """Give an independent copy: same settings, same history so far. It costs nothing per message.
+
+        What was done before the fork can be taken back in both; `usage` begins anew.
+        """
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        other._history = self._history.fork()
+        other._account = self._account.fork()
+        other._plans = {}
+        other._latest = None
+        other._spent = {}
+        return other
 
     def pin_messages(self, *indexes: int) -> None:
         """Pin messages: they stay when the history is trimmed. Python indexes, in any order.
@@ -376,18 +509,177 @@ class Chat:
         split.sending = {**self._sending, **split.sending}
         given = (split.body.pop("model", None), self._image_model, self._model, DEFAULT_IMAGE_MODEL)
         fields = split.body if count == 1 else {"n": count, **split.body}
-        deadline = split.ours.get("deadline", self._deadline)
+        deadline = {**self._ours, **split.ours}.get("deadline")
         model = next(name for name in given if name is not None)
         return split, ImageTurn(prompt, pictures, model=model, wanted=wanted, fields=fields, deadline=deadline)
 
     # ---- itself
 
+    def close(self) -> None:
+        """Give back this chat's share of a client; a client closes with its last user.
+
+        Another chat that shares it goes on with it, and a reply that is open, here or in another thread, comes to its
+        end first. A caller's own ``http_client`` stays open. The chat can be used again: it opens another client.
+        What a loop has opened is for `aclose`, or goes with the loop.
+        """
+        self._account.close()
+
+    async def aclose(self) -> None:
+        """Do what `close` does, also for what this chat has opened in the running loop."""
+        await self._account.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self.aclose()
+
     def __repr__(self) -> str:
         # the model that was given: finding another may read a file, and a repr must never fail
-        return f"{type(self).__name__}(model={self._model!r}, messages={len(self._history.messages)})"
+        kept, limit = self._history.messages, self.msg_max_count
+        said = f"model={self._model!r}, messages={len(kept)}"
+        if pinned := sum(m.pinned for m in kept):
+            said += f", pinned={pinned}"
+        if limit is not None:
+            said += f", msg_max_count={limit}"
+        if (payer := self._account.payer) is not None:
+            said += f", key={payer}"
+        return f"<{type(self).__name__} {said}>"
+
+    def _repr_markdown_(self) -> str:
+        """Show the conversation in a notebook."""
+        shown = [f"**{given['role']}**: {plain_text(given)}" for given in self.fetch_messages()]
+        return "\n\n".join([f"`{self!r}`", *shown])
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a Chat does not pickle, it holds an api key: move its history with dump(path) and load(path)")
+        raise TypeError(
+            "a Chat does not pickle, it holds an api key: copy it with fork(), move its history with dump(path) and load(path)"
+        )
+
+
+class _Plan:
+    """What requests say beside their messages: it is the same for many.
+
+    Attributes:
+        head: all but the messages, as encoded JSON; `next_head` after a round of tools.
+        toolbox: the Python functions among the tools; None if there are none.
+        form: what the answer must look like; None for a text.
+        model: the model that is asked.
+    """
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        self.model: str = body["model"]
+        self.toolbox: Toolbox | None = None
+        self.form: AnswerFormat | None = None
+        self.next_head: bytes | None = None
+        tools = body.get("tools")
+        if callable(tools):
+            raise TypeError(f"tools= is a list of functions and dicts: write tools=[{getattr(tools, '__name__', 'f')}]")
+        if isinstance(tools, (list, tuple)) and any(map(callable, tools)):
+            from skk.tools import Toolbox
+
+            self.toolbox = Toolbox(tools)
+            body["tools"] = self.toolbox.body
+        form = body.get("response_format")
+        if isinstance(form, type) or (isinstance(form, dict) and form.get("type") != "text"):
+            from skk.tools import AnswerFormat
+
+            self.form = AnswerFormat(form)
+            body["response_format"] = self.form.body
+        self.head = encode(body)
+        if self.toolbox is not None and body.get("tool_choice") not in (None, "auto", "none"):
+            del body["tool_choice"]  # it has been obeyed: else the model would call it again without end
+            self.next_head = encode(body)
+        self._tools = body.get("tools")
+
+    def tokens_of_tools(self, count: Callable[[Message], int]) -> int:
+        """Give what the tools cost, counted as if they were a message."""
+        return count(message({"role": "system", "content": encode(self._tools).decode()})) if self._tools else 0
+
+    def shape(self, answer: Answer) -> Answer:
+        """Put the structured value into an answer.
+
+        Raises:
+            AnswerFormatError: there is none.
+        """
+        if self.form is not None and not answer.tool_calls and answer.refusal is None:
+            answer.parsed = self.form.parse(answer)
+        return answer
+
+
+class _Asked:
+    """A request on its way: the turn, and how it is to be sent.
+
+    Args:
+        chat: who asks.
+        question: the messages that ask.
+        given: the options of this request alone.
+        streamed: whether the answer is wanted in pieces.
+        shape: makes the answer that the caller sees out of one that fits.
+        **more: goes to the turn as it is.
+    """
+
+    def __init__(
+        self,
+        chat: Chat,
+        question: tuple[Message, ...],
+        given: Mapping[str, Any],
+        *,
+        streamed: bool,
+        system: Message | None,
+        shape: Callable[[Answer], Answer] | None = None,
+        **more: Any,
+    ) -> None:
+        from skk.turns import ChatTurn
+
+        self.options = split_options(given)
+        self.options.sending = {**chat._sending, **self.options.sending}
+        self.ours = {**chat._ours, **self.options.ours}
+        plan = chat._plan(self.options, streamed)
+        self.toolbox = plan.toolbox
+        self.most_rounds = _checked_rounds(self.ours.get("max_tool_rounds", 10))
+        if chat.max_context_tokens is not None:
+            more |= _room(chat.max_context_tokens, plan, system)
+        if plan.form is None:
+            shaped = shape
+        else:
+            shaped = plan.shape if shape is None else lambda answer: shape(plan.shape(answer))
+        self.turn = ChatTurn(
+            chat._history,
+            question,
+            plan.head,
+            model=plan.model,
+            system=system,
+            streamed=streamed,
+            next_head=plan.next_head,
+            tools=plan.toolbox,
+            shape=shaped,
+            on_reasoning=self.ours.get("on_reasoning"),
+            spent=chat._spend,
+            deadline=self.ours.get("deadline"),
+            **{"done": chat._finish, **more},
+        )
+
+
+def _room(tokens: int, plan: _Plan, system: Message | None) -> dict[str, Any]:
+    """Say how many tokens are left for the history and the question."""
+    from skk.history import PRIMING, TokenCounter
+
+    count = TokenCounter.for_model(plan.model).count
+    taken = PRIMING + plan.tokens_of_tools(count) + (0 if system is None else count(system))
+    return {"tokens": tokens - taken, "count": count}
+
+
+def _checked_rounds(rounds: object) -> int:
+    if type(rounds) is not int or rounds < 0:
+        raise TypeError(f"max_tool_rounds= is a number of rounds, 0 or more, not {rounds!r}")
+    return rounds
 
 
 def _print(line: str) -> None:

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
-    from typing import Any
+    from typing import Any, Self
 
 __all__ = ["OpenAIClient"]
 
@@ -142,6 +142,16 @@ class OpenAIClient:
             print(line)  # noqa: T201  # asked for
         else:
             logger.warning("%s", line)
+
+    def close(self) -> None:
+        """Give back this client's share of the connections. It can be used again."""
+        self._account.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()
 
     def __repr__(self) -> str:
         return f"OpenAIClient(model={self.model!r})"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     ApiKey = str | AKPool | Callable[[], Any]
     Payer = Secret | AKPool | Callable[[], Any]
 
-__all__ = ["Account"]
+__all__ = ["Account", "Share"]
 
 
 class Account:
@@ -64,12 +64,38 @@ class Account:
         self._transport = transport
         self._settings = settings
         self._connection: Connection | None = None
+        self._share = Share()
         self._wires: dict[bool, Any] = {}
 
     def reset(self, api_key: ApiKey) -> None:
         """Pay with another key or pool from now on."""
         self._paying = _checked(api_key)
         self._wires = {}
+
+    def fork(self) -> Account:
+        """Give a copy that may be given another key, and closed, on its own."""
+        other = object.__new__(Account)
+        vars(other).update(vars(self))
+        other._connection = None
+        other._share = Share()
+        other._wires = {}
+        return other
+
+    def close(self) -> None:
+        """Give back the clients for blocking calls: each closes with its last user. The next call opens another."""
+        if self._share.used:
+            from .clients import give_back
+
+            give_back(self._share)
+
+    async def aclose(self) -> None:
+        """Do what `close` does, and give back the running loop's clients too."""
+        if self._share.used:
+            import asyncio
+
+            from .clients import agive_back
+
+            await agive_back(self._share, asyncio.get_running_loop())
 
     @property
     def settings(self) -> Settings:
@@ -89,9 +115,11 @@ class Account:
         return self._connect().base_url
 
     @property
-    def fingerprint(self) -> str | None:
-        """Names the key, for people."""
-        return getattr(self._paying, "fingerprint", None)
+    def payer(self) -> str | None:
+        """Names the key, or tells of the pool, for people; None for a key that is looked for when it is needed."""
+        if self._paying is None:
+            return None
+        return getattr(self._paying, "fingerprint", None) or repr(self._paying)
 
     def sync_wire(self, sending: Mapping[str, Any], client: Mapping[str, Any]) -> SyncWire:
         """Give the wire for blocking calls; `sending` and `client` hold for one call."""
@@ -145,10 +173,24 @@ class Account:
         options = {**self._client, **(client or {})}
         if options.get("base_url") is None and not os.environ.get("OPENAI_BASE_URL"):
             options["base_url"] = self.settings.base_url
-        connection = Connection(options, proxy=self.settings.proxy, transport=self._transport)
+        proxy = self.settings.proxy
+        connection = Connection(options, proxy=proxy, transport=self._transport, share=self._share)
         if not client:
             self._connection = connection
         return connection
+
+
+class Share:
+    """One account's share of the clients: by this they know who uses them. It is known weakly, and holds none.
+
+    Attributes:
+        used: whether there may be something to give back.
+    """
+
+    __slots__ = ("__weakref__", "used")
+
+    def __init__(self) -> None:
+        self.used = False
 
 
 def _checked(api_key: Any) -> Payer:

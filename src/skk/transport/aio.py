@@ -70,31 +70,45 @@ class AsyncWire(Wire):
             ChatRequestError: it does not come.
         """
         try:
-            http = (await self.client(self.connection.towards(url))).http
+            client = await self.client(self.connection.towards(url))
             left = None if turn.ends_at is None else turn.ends_at - self.now()
-            async with asyncio.timeout(left):
-                return self.downloaded(await http.get(url, **self.fetching(turn)), url)
+            client.replies += 1
+            try:
+                async with asyncio.timeout(left):
+                    return self.downloaded(await client.http.get(url, **self.fetching(turn)), url)
+            finally:
+                await client.release()
         except Exception as error:  # named, and raised
             raise self.not_downloaded(error, turn, url) from error
 
     async def client(self, connection: Connection | None = None) -> Client:
-        """Give the client of the running loop, and see that it is closed when the loop ends."""
+        """Give the client of the running loop, and see that it is closed when the loop ends.
+
+        Nothing is awaited between giving it and counting the reply that it serves, or another task could close it.
+        """
         loop = asyncio.get_running_loop()
         connection = self.connection if connection is None else connection
         client = connection.aio(loop)
         if client.keeper is None and client.own:
-            client.keeper = _keep(client, connection, loop)
+            client.keeper = _keep(client, connection.forget, loop)
             await anext(client.keeper)
+            if unused := connection.unused(loop):
+                for other in unused:
+                    await other.aclose()
+                return await self.client(connection)  # this one may have been closed meanwhile
         return client
 
 
-async def _keep(client: Client, connection: Connection, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]:
+async def _keep(
+    client: Client, forget: Callable[[asyncio.AbstractEventLoop], None], loop: asyncio.AbstractEventLoop
+) -> AsyncGenerator[None, None]:
     """Close a client when its loop ends: nobody says when that is, but suspended generators are closed then."""
     try:
         yield
     finally:
-        connection.forget(loop)
-        await client.http.aclose()
+        if not client.http.is_closed:  # else its last user has left before
+            forget(loop)
+            await client.http.aclose()
 
 
 class _Leasing:
@@ -123,16 +137,25 @@ class _Reply:
         self._lease = lease
 
     async def __aenter__(self) -> Self:
-        client = (await self._wire.client()).with_key(self._lease.secret)
-        self._request = request = self._turn.prepare()
-        call = self._wire.call(self._turn, request, client, piecemeal=request.streamed)
-        self._response = await self._in_time(client.post(request.path, **call))
+        self._client = await self._wire.client()
+        self._client.replies += 1
+        try:
+            client = self._client.with_key(self._lease.secret)
+            self._request = request = self._turn.prepare()
+            call = self._wire.call(self._turn, request, client, piecemeal=request.streamed)
+            self._response = await self._in_time(client.post(request.path, **call))
+        except BaseException:
+            await self._client.release()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._response.aclose()
+        try:
+            await self._response.aclose()
+        finally:
+            await self._client.release()
 
     async def __aiter__(self) -> AsyncIterator[list[Event]]:
         incoming = Incoming(self._turn, self._response, self._request.streamed)

@@ -11,7 +11,7 @@ import os
 import sys
 import warnings
 from collections import deque
-from threading import Lock
+from threading import RLock
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary, finalize
 
 import openai
@@ -20,13 +20,15 @@ from skk.config import DEFAULT_BASE_URL, Secret
 from skk.errors import ConfigurationError
 from skk.texts import mark
 
+from .account import Share
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Mapping, MutableMapping
     from typing import Any
 
-__all__ = ["HTTP", "Client", "Connection", "KeySourceFailed", "credentials_elsewhere"]
+__all__ = ["HTTP", "Client", "Connection", "KeySourceFailed", "agive_back", "credentials_elsewhere", "give_back"]
 
 # The SDK's HTTP library, httpx or (since 3.0) httpx2, by the class that the SDK takes its timeouts from.
 HTTP: Any = sys.modules[openai.Timeout.__init__.__module__.partition(".")[0]]
@@ -55,6 +57,24 @@ class KeySourceFailed(Exception):  # noqa: N818  # never seen by a caller: its c
     """A caller's callable gave no key; the cause says why."""
 
 
+def give_back(share: Share) -> None:
+    """Take an account off the clients for blocking calls; one without users closes when no reply holds it any more."""
+    with _lock:
+        left = [client for clients in list(_all) for client in clients.leave(share)]
+    del left  # what is closed here is closed outside the lock
+
+
+async def agive_back(share: Share, loop: asyncio.AbstractEventLoop) -> None:
+    """Do what `give_back` does, and the same for the clients of the running loop."""
+    give_back(share)
+    with _lock:
+        left = [client for clients in list(_all) for client in clients.leave_loop(share, loop)]
+    for client in left:
+        client.left = True
+    for client in left:
+        await client.aclose()
+
+
 class Connection:
     """One configuration of the SDK, with its clients in both colours.
 
@@ -62,13 +82,23 @@ class Connection:
         options: keywords of `openai.OpenAI`, the key excepted.
         proxy: the proxy's address; None leaves it to the environment.
         transport: ``"aiohttp"`` for the SDK's aiohttp client in async; None for its own.
+        share: on whose account clients are used; None for one of its own.
     """
 
-    def __init__(self, options: Mapping[str, Any], *, proxy: str | None = None, transport: str | None = None) -> None:
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        *,
+        proxy: str | None = None,
+        transport: str | None = None,
+        share: Share | None = None,
+    ) -> None:
         self._options = {name: value for name, value in options.items() if name != "base_url" or value is not None}
         self._http_client = self._options.pop("http_client", None)
         self._proxy = proxy
         self._transport = transport
+        self.share = Share() if share is None else share
+        self.share.used = True
         self.base_url = str(self._options.get("base_url") or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL)
         self._key = self._shared_key()
         self._clients = _shared if self._key is not None else _Clients()
@@ -85,23 +115,33 @@ class Connection:
 
     def sync(self) -> Client:
         """Give the client for blocking calls."""
-        client = self._of(self._clients.sync, sync=True)
-        self._clients.held[self] = client
+        if (client := self._clients.held.get(self)) is None:
+            with _lock:
+                client = self._clients.held[self] = self._of(self._clients.sync, sync=True)
+                client.users.add(self.share)
         return client
 
     def aio(self, loop: asyncio.AbstractEventLoop) -> Client:
         """Give the client of this event loop: a connection belongs to the loop that it was opened in."""
-        return self._of(self._clients.of_loop(loop), sync=False)
+        client = self._of(self._clients.of_loop(loop), sync=False)
+        client.users.add(self.share)
+        return client
 
     def towards(self, url: str) -> Connection:
         """Give the connection for a file elsewhere: what leaves this machine goes through the proxy."""
         if self._http_client is not None or _is_loopback(url) == _is_loopback(self.base_url):
             return self
-        return Connection({"base_url": url.partition("?")[0]}, proxy=self._proxy, transport=self._transport)
+        options = {"base_url": url.partition("?")[0]}
+        return Connection(options, proxy=self._proxy, transport=self._transport, share=self.share)
 
-    def forget(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let go of an event loop that is over: its clients would keep it alive."""
-        self._clients.forget_loop(loop)
+    @property
+    def forget(self) -> Callable[[asyncio.AbstractEventLoop], None]:
+        """What lets go of an event loop that is over: its clients would keep it alive. It does not hold the share."""
+        return self._clients.forget_loop
+
+    def unused(self, loop: asyncio.AbstractEventLoop) -> list[Client]:
+        """Take away this loop's older clients that nobody uses any more, and give them to be closed."""
+        return self._clients.unused(loop)
 
     def distrust(self, client: Client) -> None:
         """Use another client for blocking calls from now on.
@@ -109,9 +149,11 @@ class Connection:
         Ctrl-C may come while the HTTP library holds a lock or puts a connection away; the next request would then
         wait for ever. What is interrupted so is not closed either: that takes the same lock.
         """
-        if client.own and self._clients.sync.get(self._key) is client:
+        if client.own:
             client.keeper.detach()
-            self._clients.let_go(client, self._key)
+        with _lock:
+            if self._clients.sync.get(self._key) is client:
+                self._clients.let_go(client, self._key)
 
     def _of(self, clients: MutableMapping[Any, Client], *, sync: bool) -> Client:
         if (client := clients.get(self._key)) is None:
@@ -169,9 +211,12 @@ class Client:
         http: the HTTP client below it, which knows no key.
         own: whether `http` is ours to close, not the caller's.
         keeper: what closes it: a generator when its event loop ends, else a finalizer.
+        users: the shares of it that were not given back; a chat that is gone has none.
+        replies: how many replies are open, in a loop; one for blocking calls is held by its replies.
+        left: whether the last of them closes it.
     """
 
-    __slots__ = ("__weakref__", "_base", "_copies", "_sync", "http", "keeper", "own")
+    __slots__ = ("__weakref__", "_base", "_copies", "_sync", "http", "keeper", "left", "own", "replies", "users")
 
     def __init__(self, base: Any, http: Any, *, sync: bool, own: bool) -> None:
         self._base = base
@@ -180,6 +225,23 @@ class Client:
         self.http = http
         self.own = own
         self.keeper: Any = None
+        self.users: WeakSet[Share] = WeakSet()
+        self.replies = 0
+        self.left = False
+
+    async def release(self) -> None:
+        """Tell that a reply is closed."""
+        self.replies -= 1
+        if self.left:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close it before its loop ends, where that is ours and no reply is open."""
+        if self.own and not self.replies and not self.http.is_closed:
+            try:
+                await self.http.aclose()
+            finally:
+                await self.keeper.aclose()
 
     def with_key(self, secret: Secret | Callable[[], Any] | None) -> Any:
         """Give the client that uses this key; None stands for the SDK's other credentials."""
@@ -233,7 +295,8 @@ class _Clients:
         self.sync: WeakValueDictionary[Any, Client] = WeakValueDictionary()
         self.held: WeakKeyDictionary[Connection, Client] = WeakKeyDictionary()  # who uses which: the last one closes it
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Any, Client]] = WeakKeyDictionary()
-        _all.add(self)
+        with _lock:
+            _all.add(self)
 
     def of_loop(self, loop: asyncio.AbstractEventLoop) -> dict[Any, Client]:
         if (clients := self._loops.get(loop)) is not None:
@@ -245,6 +308,26 @@ class _Clients:
 
     def forget_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loops.pop(loop, None)
+
+    def unused(self, loop: asyncio.AbstractEventLoop) -> list[Client]:
+        clients = self.of_loop(loop)
+        older = list(clients.items())[:-_MOST_UNUSED]
+        return [clients.pop(key) for key, client in older if not client.users and not client.replies]
+
+    def leave(self, share: Share) -> list[Client]:
+        for connection in [ref() for ref in self.held.keyrefs()]:
+            if connection is not None and connection.share is share:
+                self.held.pop(connection, None)
+        left = []
+        for key, client in list(self.sync.items()):
+            if _left_by(share, client):
+                self.let_go(client, key)
+                left.append(client)
+        return left
+
+    def leave_loop(self, share: Share, loop: asyncio.AbstractEventLoop) -> list[Client]:
+        clients = self._loops.get(loop, {})
+        return [clients.pop(key) for key, client in list(clients.items()) if _left_by(share, client)]
 
     def let_go(self, client: Client, key: Any) -> None:
         self.sync.pop(key, None)
@@ -262,7 +345,7 @@ class _Clients:
         self._loops = WeakKeyDictionary()
 
 
-_lock = Lock()
+_lock = RLock()  # the collector may run a caller's __del__, which closes a chat, anywhere
 _all: WeakSet[_Clients] = WeakSet()
 _shared = _Clients()
 _newest: deque[Client] = deque(maxlen=_MOST_UNUSED)
@@ -271,7 +354,7 @@ _newest: deque[Client] = deque(maxlen=_MOST_UNUSED)
 def _forget() -> None:
     """In a forked child: an inherited connection would mix the answers of two processes."""
     global _lock
-    _lock = Lock()
+    _lock = RLock()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # dropping them is what closes them here
         for clients in _all:
@@ -282,6 +365,14 @@ def _forget() -> None:
 
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_forget)
+
+
+def _left_by(share: Share, client: Client) -> bool:
+    """Take a share from its client, and tell whether it was the last one."""
+    if share not in client.users:
+        return False
+    client.users.discard(share)
+    return not client.users
 
 
 def _frozen(value: Any) -> Any:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from skk.turns import Event, Turn
 
+    from .clients import Client
+
 __all__ = ["SyncWire", "drive"]
 
 
@@ -70,8 +72,11 @@ class SyncWire(Wire):
             ChatRequestError: it does not come.
         """
         try:
-            http = self.connection.towards(url).sync().http
-            return self.downloaded(http.get(url, **self.fetching(turn)), url)
+            client = self.connection.towards(url).sync()
+            try:
+                return self.downloaded(client.http.get(url, **self.fetching(turn)), url)
+            finally:
+                del client  # the traceback of an error would keep it open
         except Exception as error:  # named, and raised
             raise self.not_downloaded(error, turn, url) from error
 
@@ -85,16 +90,17 @@ class _Reply:
         self._lease = lease
 
     def __enter__(self) -> Self:
-        self._client = self._wire.connection.sync()
-        client = self._client.with_key(self._lease.secret)
-        self._request = request = self._turn.prepare()
-        # With a deadline even a whole reply is read piece by piece, to look at the clock between.
-        self._piecemeal = request.streamed or self._turn.ends_at is not None
-        call = self._wire.call(self._turn, request, client, piecemeal=self._piecemeal)
+        self._client: Client | None = self._wire.connection.sync()
         try:
+            client = self._client.with_key(self._lease.secret)
+            self._request = request = self._turn.prepare()
+            # With a deadline even a whole reply is read piece by piece, to look at the clock between.
+            self._piecemeal = request.streamed or self._turn.ends_at is not None
+            call = self._wire.call(self._turn, request, client, piecemeal=self._piecemeal)
             self._response = client.post(request.path, **call)
         except BaseException as error:
             self._interrupted(type(error))
+            self._client = None
             raise
         return self
 
@@ -107,9 +113,13 @@ class _Reply:
         except BaseException as interruption:
             self._interrupted(type(interruption))
             raise
+        finally:
+            self._client = None  # a client that everybody has left closes here
 
     def _interrupted(self, kind: type[BaseException] | None) -> None:
-        if kind is not None and not issubclass(kind, (Exception, GeneratorExit)):  # Ctrl-C, or a thread's end
+        if kind is None or issubclass(kind, (Exception, GeneratorExit)):
+            return
+        if self._client is not None:  # Ctrl-C, or a thread's end
             self._wire.connection.distrust(self._client)
 
     def __iter__(self) -> Iterator[list[Event]]:
