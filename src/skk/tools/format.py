@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AnswerFormat"]
 
-_FENCE = re.compile(r"\s*```[\w-]*[ \t]*\n(.*?)\n?[ \t]*```\s*", re.DOTALL)
+_FENCE = re.compile(r"\s*```[\w-]*[ \t\r]*\n(.*)```\s*", re.DOTALL)
 
 
 class AnswerFormat:
