@@ -29,13 +29,14 @@ CALL = 8  # the frame of one tool call; its id, its name and its arguments count
 
 # The estimate, in eighths of a token. Measured against o200k_base it gives, times the truth: English 1.2 to 1.35,
 # Python 1.3 to 1.5, JSON 1.1 to 1.3, Chinese 1.3 to 1.5, Russian 1.7; against cl100k_base the last two are 0.95 to 1.0.
-# Too low, by up to a fifth: hex digits, tables of short cells, capitals alone; by a third: Arabic with cl100k_base.
+# Too low, by up to a fifth: hex digits, tables of short cells, capitals alone; by a third: questions such as
+# "What is 1+1?", and Arabic or emoji with cl100k_base.
 LETTER = 2  # an ASCII letter, or a space
 SIGN = 5  # a digit, a punctuation mark, a line break
 BYTE = 4  # each byte of UTF-8 beyond the first of its character: é ½, д ½, 中 1, 😀 1½
 
-# What is no text. A picture costs 85 to 1,105 with OpenAI, nearly always less than 1,000 elsewhere; a picture, sound or
-# file that is named by URL or id has a size that nobody here knows.
+# What is no text. A usual picture costs 85 to 1,105 tokens with OpenAI, more with some others; the size of what is
+# named by URL or id is not known here.
 UNSEEN = 1000
 # How many characters of base64 make one token. Sound costs 10 tokens a second with OpenAI, up to 32 elsewhere.
 WAV = 2000  # 16 kHz, 16 bit: 43,000 characters and so 21 tokens a second
