@@ -8,8 +8,8 @@ import openai
 import pytest
 
 from skk.config import DEFAULT_MODEL
-from skk.errors import ConfigurationError, InvalidKeyError, MissingKeyError
-from skk.openai import Chat
+from skk.errors import ConfigurationError, InvalidKeyError, MissingKeyError, fingerprint
+from skk.openai import AKPool, Chat
 from skk.transport.params import CLIENT, COMPLETION
 
 KEY = "sk-test-key"
@@ -264,9 +264,15 @@ def test_the_newest_answer(ask, chat, simulator):
 
 
 def test_repr_shows_no_key(chat):
-    """`repr` tells model and size, never the key."""
+    """`repr` tells model, size, pins, limit and the key's fingerprint, never the key."""
     chat.request("hello")
-    assert "Chat(model='any-model', messages=2)" == repr(chat)
+    key = fingerprint("sk-test-key")
+    assert f"Chat(model='any-model', messages=2, key={key})" == repr(chat)
+    chat.msg_max_count = 4
+    chat.pin(0)
+    assert f"Chat(model='any-model', messages=2, pinned=1, msg_max_count=4, key={key})" == repr(chat)
+    pool = AKPool(["sk-a", "sk-b"])
+    assert f"Chat(model='m', messages=0, key={pool!r})" == repr(Chat(pool, model="m"))
 
 
 @pytest.mark.parametrize("take", [pickle.dumps, copy.copy, copy.deepcopy])

@@ -121,4 +121,4 @@ def test_a_chat_can_be_shown_whatever_the_config_file_holds(monkeypatch, tmp_pat
     """A repr reads no file, and so never fails."""
     (tmp_path / "config.ini").write_text("nonsense")
     monkeypatch.setenv("SKK_CONFIG", str(tmp_path / "config.ini"))
-    assert "Chat(model=None, messages=0)" == repr(Chat("sk-edge-test-key"))
+    assert "Chat(model=None, messages=0)" == repr(Chat())

@@ -146,7 +146,7 @@ class TestKeyFile:
         """``key_file=`` and ``api_key=`` are two ways to name one key."""
         path = tmp_path / "key.json"
         path.write_text(json.dumps({"api": KEY}))
-        assert Chat(key_file=path)._account.fingerprint == fingerprint(KEY)
+        assert Chat(key_file=path)._account.payer == fingerprint(KEY)
         with pytest.raises(TypeError, match="key_file="):
             Chat(KEY, key_file=path)
         with pytest.raises(OSError):

@@ -105,6 +105,16 @@ def test_only_fingerprints_are_shown(pool):
     assert all(fingerprint(key) in repr(pool) for key in KEYS)
 
 
+def test_repr_tells_who_rests(pool, clock):
+    """A key that must rest is shown with the reason and the time; of many keys the first eight are."""
+    refuse_all(pool, Kind.RATE_LIMITED, retry_after=12)
+    names = [fingerprint(key) for key in KEYS]
+    assert f"AKPool({names[0]} rate_limited for 12 s, {names[1]}, {names[2]})" == repr(pool)
+    clock.now += 12
+    assert f"AKPool({', '.join(names)})" == repr(pool)
+    assert repr(AKPool([f"sk-{i}" for i in range(20)])).endswith(" and 12 more)")
+
+
 @pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_nothing_that_holds_a_key_is_copied_into_bytes(pool, copied):
     """Pools and secrets do not pickle."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _thread import allocate_lock  # `threading`, which calls it Lock, costs 3 ms
 
 from skk.history import History
-from skk.messages import Answer, Reply, compose, decode, encode, message, plain_text
+from skk.messages import Answer, Reply, compose, decode, message, plain_text
 from skk.texts import mark, say
 from skk.transport import Account, Options, split_options
 
@@ -14,14 +14,16 @@ from .stream import AsyncStream, Stream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
     from typing import Any, Literal, NoReturn, Self
 
     from skk.history import Window
     from skk.keys import AKPool
     from skk.messages import Message
-    from skk.tools import AnswerFormat, Toolbox
+    from skk.tools import AsyncSteps, Steps
     from skk.turns import ChatTurn, ImageTurn
+
+    from .plan import Asked, Plan
 
 __all__ = ["Chat"]
 
@@ -88,7 +90,7 @@ class Chat:
         self._ours = {name: ours[name] for name in _PER_CALL if name in ours}
         self._body = split.body
         self._sending = split.sending
-        self._plans: dict[tuple[str, bool], _Plan] = {}
+        self._plans: dict[tuple[str, bool], Plan] = {}
         self._spent: dict[str, int] = {}
         self._system: Message | None = None
         self._latest: ChatTurn | None = None
@@ -148,7 +150,7 @@ class Chat:
         options: dict[str, Any],
         *,
         streamed: bool,
-    ) -> _Asked:
+    ) -> Asked:
         question = compose(parts if text is None else (text, *parts), messages)
         if not question:
             last = self._history.messages[-1:]
@@ -159,38 +161,69 @@ class Chat:
         return self._asked_of(question, options, streamed=streamed, system=self._system)
 
     def _asked_of(
-        self, question: tuple[Message, ...], options: dict[str, Any], *, streamed: bool, **more: Any
-    ) -> _Asked:
+        self,
+        question: tuple[Message, ...],
+        given: Mapping[str, Any],
+        *,
+        streamed: bool,
+        system: Message | None,
+        shape: Callable[[Answer], Answer] | None = None,
+        **more: Any,
+    ) -> Asked:
         """Make the turn that asks `question`; `more` goes to the turn as it is."""
-        asked = _Asked(self, question, options, streamed=streamed, **more)
-        self._latest = asked.turn
-        return asked
+        from skk.turns import ChatTurn
 
-    def _pieces(self, asked: _Asked) -> Iterator[str]:
+        from .plan import Asked
+
+        options = split_options(given)
+        options.sending = {**self._sending, **options.sending}
+        ours = {**self._ours, **options.ours}
+        plan = self._plan(options, streamed)
+        turn = ChatTurn(
+            self._history,
+            question,
+            plan.head,
+            model=plan.model,
+            system=system,
+            streamed=streamed,
+            next_head=plan.next_head,
+            tools=plan.toolbox,
+            tokens=plan.room(self.max_context_tokens, system),
+            shape=plan.shaping(shape),
+            on_reasoning=ours.get("on_reasoning"),
+            spent=self._spend,
+            deadline=ours.get("deadline"),
+            **{"done": self._finish, **more},
+        )
+        return Asked(turn, options, ours, plan.toolbox)
+
+    def _pieces(self, asked: Asked) -> Generator[str] | Steps:
         """Send it; the texts of all steps come while they come."""
         from skk.transport import drive
 
+        self._latest = asked.turn
         wire = self._account.sync_wire(asked.options.sending, asked.options.client)
         if asked.toolbox is None:
             return drive(asked.turn, wire)  # no layer of our own around it: that would cost 0.1 µs a piece
         from skk.tools import Steps, ToolRun
 
-        tools = ToolRun(asked.toolbox, asked.ours.get("on_tool"), is_async=False)
+        tools = ToolRun(asked.toolbox, asked.on_tool, is_async=False)
         return Steps(asked.turn, lambda turn: drive(turn, wire), tools, asked.most_rounds, wire.now)
 
-    def _async_pieces(self, asked: _Asked) -> AsyncIterator[str]:
+    def _async_pieces(self, asked: Asked) -> AsyncGenerator[str, None] | AsyncSteps:
         """Send it; the texts of all steps come while they come."""
         from skk.transport import adrive
 
+        self._latest = asked.turn
         wire = self._account.async_wire(asked.options.sending, asked.options.client)
         if asked.toolbox is None:
             return adrive(asked.turn, wire)
         from skk.tools import AsyncSteps, ToolRun
 
-        tools = ToolRun(asked.toolbox, asked.ours.get("on_tool"), is_async=True)
+        tools = ToolRun(asked.toolbox, asked.on_tool, is_async=True)
         return AsyncSteps(asked.turn, lambda turn: adrive(turn, wire), tools, asked.most_rounds, wire.now)
 
-    def _plan(self, options: Options, streamed: bool) -> _Plan:
+    def _plan(self, options: Options, streamed: bool) -> Plan:
         """Encode what a request says beside its messages: once a chat, and once a call that has options."""
         model = self.model
         name = (model, streamed)
@@ -209,7 +242,9 @@ class Chat:
                 body.setdefault("stream_options", {"include_usage": True})
         else:
             body.pop("stream_options", None)
-        plan = _Plan(body)
+        from .plan import Plan
+
+        plan = Plan(body)
         if not own:
             self._plans[name] = plan
         return plan
@@ -277,7 +312,7 @@ class Chat:
 
     @property
     def trim_to(self) -> int | None:
-        """How many messages are left when there are more than `msg_max_count`. Setting it holds from the next time on."""
+        """How many messages are left when there are more than `msg_max_count`. Setting it holds from the next time."""
         return self._history.trim_to
 
     @trim_to.setter
@@ -319,12 +354,14 @@ class Chat:
         ('And 2+2?', [<LeftOut 0 user: more than msg_max_count=2>])
         """
         question = compose(parts if text is None else (text, *parts), messages)
-        return self._window(_Asked(self, question, {}, streamed=False, system=self._system))
+        return self._window(self._asked_of(question, {}, streamed=False, system=self._system))
 
-    def _window(self, asked: _Asked) -> Window:
+    def _window(self, asked: Asked) -> Window:
         from skk.history import Window
 
-        return Window.of(asked.turn, limit=self.msg_max_count, tokens=self.max_context_tokens)
+        left_out: dict[int, str] = {}
+        sent = asked.turn.window(left_out)
+        return Window(sent, asked.turn.snapshot, left_out, limit=self.msg_max_count, tokens=self.max_context_tokens)
 
     @property
     def pinned(self) -> list[int]:
@@ -388,13 +425,9 @@ class Chat:
 
         What was done before the fork can be taken back in both; `usage` begins anew.
         """
+        own = {"_history": self._history.fork(), "_account": self._account.fork(), "_plans": {}, "_spent": {}}
         other = object.__new__(type(self))
-        vars(other).update(vars(self))
-        other._history = self._history.fork()
-        other._account = self._account.fork()
-        other._plans = {}
-        other._latest = None
-        other._spent = {}
+        vars(other).update({**vars(self), **own, "_latest": None})
         return other
 
     def pin_messages(self, *indexes: int) -> None:
@@ -550,7 +583,7 @@ class Chat:
             said += f", msg_max_count={limit}"
         if (payer := self._account.payer) is not None:
             said += f", key={payer}"
-        return f"<{type(self).__name__} {said}>"
+        return f"{type(self).__name__}({said})"
 
     def _repr_markdown_(self) -> str:
         """Show the conversation in a notebook."""
@@ -559,127 +592,9 @@ class Chat:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            "a Chat does not pickle, it holds an api key: copy it with fork(), move its history with dump(path) and load(path)"
+            "a Chat does not pickle, it holds an api key: copy it with fork(), or move its history with dump(path) and "
+            "load(path)"
         )
-
-
-class _Plan:
-    """What requests say beside their messages: it is the same for many.
-
-    Attributes:
-        head: all but the messages, as encoded JSON; `next_head` after a round of tools.
-        toolbox: the Python functions among the tools; None if there are none.
-        form: what the answer must look like; None for a text.
-        model: the model that is asked.
-    """
-
-    def __init__(self, body: dict[str, Any]) -> None:
-        self.model: str = body["model"]
-        self.toolbox: Toolbox | None = None
-        self.form: AnswerFormat | None = None
-        self.next_head: bytes | None = None
-        tools = body.get("tools")
-        if callable(tools):
-            raise TypeError(f"tools= is a list of functions and dicts: write tools=[{getattr(tools, '__name__', 'f')}]")
-        if isinstance(tools, (list, tuple)) and any(map(callable, tools)):
-            from skk.tools import Toolbox
-
-            self.toolbox = Toolbox(tools)
-            body["tools"] = self.toolbox.body
-        form = body.get("response_format")
-        if isinstance(form, type) or (isinstance(form, dict) and form.get("type") != "text"):
-            from skk.tools import AnswerFormat
-
-            self.form = AnswerFormat(form)
-            body["response_format"] = self.form.body
-        self.head = encode(body)
-        if self.toolbox is not None and body.get("tool_choice") not in (None, "auto", "none"):
-            del body["tool_choice"]  # it has been obeyed: else the model would call it again without end
-            self.next_head = encode(body)
-        self._tools = body.get("tools")
-
-    def tokens_of_tools(self, count: Callable[[Message], int]) -> int:
-        """Give what the tools cost, counted as if they were a message."""
-        return count(message({"role": "system", "content": encode(self._tools).decode()})) if self._tools else 0
-
-    def shape(self, answer: Answer) -> Answer:
-        """Put the structured value into an answer.
-
-        Raises:
-            AnswerFormatError: there is none.
-        """
-        if self.form is not None and not answer.tool_calls and answer.refusal is None:
-            answer.parsed = self.form.parse(answer)
-        return answer
-
-
-class _Asked:
-    """A request on its way: the turn, and how it is to be sent.
-
-    Args:
-        chat: who asks.
-        question: the messages that ask.
-        given: the options of this request alone.
-        streamed: whether the answer is wanted in pieces.
-        shape: makes the answer that the caller sees out of one that fits.
-        **more: goes to the turn as it is.
-    """
-
-    def __init__(
-        self,
-        chat: Chat,
-        question: tuple[Message, ...],
-        given: Mapping[str, Any],
-        *,
-        streamed: bool,
-        system: Message | None,
-        shape: Callable[[Answer], Answer] | None = None,
-        **more: Any,
-    ) -> None:
-        from skk.turns import ChatTurn
-
-        self.options = split_options(given)
-        self.options.sending = {**chat._sending, **self.options.sending}
-        self.ours = {**chat._ours, **self.options.ours}
-        plan = chat._plan(self.options, streamed)
-        self.toolbox = plan.toolbox
-        self.most_rounds = _checked_rounds(self.ours.get("max_tool_rounds", 10))
-        if chat.max_context_tokens is not None:
-            more |= _room(chat.max_context_tokens, plan, system)
-        if plan.form is None:
-            shaped = shape
-        else:
-            shaped = plan.shape if shape is None else lambda answer: shape(plan.shape(answer))
-        self.turn = ChatTurn(
-            chat._history,
-            question,
-            plan.head,
-            model=plan.model,
-            system=system,
-            streamed=streamed,
-            next_head=plan.next_head,
-            tools=plan.toolbox,
-            shape=shaped,
-            on_reasoning=self.ours.get("on_reasoning"),
-            spent=chat._spend,
-            deadline=self.ours.get("deadline"),
-            **{"done": chat._finish, **more},
-        )
-
-
-def _room(tokens: int, plan: _Plan, system: Message | None) -> dict[str, Any]:
-    """Say how many tokens are left for the history and the question."""
-    from skk.history import PRIMING, TokenCounter
-
-    count = TokenCounter.for_model(plan.model).count
-    taken = PRIMING + plan.tokens_of_tools(count) + (0 if system is None else count(system))
-    return {"tokens": tokens - taken, "count": count}
-
-
-def _checked_rounds(rounds: object) -> int:
-    if type(rounds) is not int or rounds < 0:
-        raise TypeError(f"max_tool_rounds= is a number of rounds, 0 or more, not {rounds!r}")
-    return rounds
 
 
 def _print(line: str) -> None:

@@ -14,10 +14,12 @@ from .stream import AsyncStream, Stream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Any
+    from typing import Any, Self
 
-    from skk.transport import Options
+    from skk.history import Window
     from skk.turns import ChatTurn
+
+    from .plan import Asked
 
 __all__ = ["GroupAnswer", "GroupChat"]
 
@@ -63,41 +65,52 @@ class GroupChat(Chat):
             TypeError: something in `wanted` is no such pair.
             ValueError: `wanted` is empty.
         """
-        from skk.transport import drive
-
-        split, turn = self._group_turn(wanted, options, streamed=False)
-        for _ in drive(turn, self._account.sync_wire(split.sending, split.client)):
+        asked = self._asked_for(wanted, options, streamed=False)
+        for _ in self._pieces(asked):
             pass
-        return _group_answer(turn)
+        return _group_answer(asked.turn)
 
     def stream_request(self, wanted: Iterable[Sequence[Any]], **options: Any) -> Stream:  # type: ignore[override]
         """Have lines written, and give the text in pieces, as it is sent."""
-        from skk.transport import drive
-
-        split, turn = self._group_turn(wanted, options, streamed=True)
-        return Stream(turn, drive(turn, self._account.sync_wire(split.sending, split.client)))
+        asked = self._asked_for(wanted, options, streamed=True)
+        return Stream(asked.turn, self._pieces(asked))
 
     async def async_request(self, wanted: Iterable[Sequence[Any]], **options: Any) -> GroupAnswer:  # type: ignore[override]
         """Have lines written. Takes and raises what `request` does."""
-        from skk.transport import adrive
-
-        split, turn = self._group_turn(wanted, options, streamed=False)
-        async for _ in adrive(turn, self._account.async_wire(split.sending, split.client)):
+        asked = self._asked_for(wanted, options, streamed=False)
+        async for _ in self._async_pieces(asked):
             pass
-        return _group_answer(turn)
+        return _group_answer(asked.turn)
 
     def async_stream_request(self, wanted: Iterable[Sequence[Any]], **options: Any) -> AsyncStream:  # type: ignore[override]
         """Have lines written, and give the text in pieces, as it is sent; no await before ``async for``."""
-        from skk.transport import adrive
-
-        split, turn = self._group_turn(wanted, options, streamed=True)
-        return AsyncStream(turn, adrive(turn, self._account.async_wire(split.sending, split.client)))
+        asked = self._asked_for(wanted, options, streamed=True)
+        return AsyncStream(asked.turn, self._async_pieces(asked))
 
     asy_request = async_request  # type: ignore[assignment]
 
-    def _group_turn(
-        self, wanted: Iterable[Sequence[Any]], options: dict[str, Any], *, streamed: bool
-    ) -> tuple[Options, ChatTurn]:
+    def window(self, wanted: Iterable[Sequence[Any]]) -> Window:  # type: ignore[override]
+        """Give the very messages that the next request for these lines would send, and what is left out and why."""
+        return self._window(self._asked_of(given={}, streamed=False, **self._asking(wanted)))
+
+    def undo(self, n: int = 1) -> int:
+        """Take back the last `n` changes; lines that a turn told the model are new again."""
+        changes = self._history.undo(n)
+        for change in changes:
+            self._waiting[:0] = change.beside or ()
+        return len(changes)
+
+    def fork(self) -> Self:
+        """Give an independent copy: same settings, persons and lines, same history so far."""
+        other = super().fork()
+        vars(other).update(roles=dict(self.roles), _waiting=list(self._waiting))
+        return other
+
+    def _asked_for(self, wanted: Iterable[Sequence[Any]], options: dict[str, Any], *, streamed: bool) -> Asked:
+        return self._asked_of(given=options, streamed=streamed, **self._asking(wanted))
+
+    def _asking(self, wanted: Iterable[Sequence[Any]]) -> dict[str, Any]:
+        """Say what the turn is made of that has these lines written."""
         lines = [_wanted(pair) for pair in wanted]
         if not lines:
             raise ValueError(say(mark("nobody is to speak: pass [(speaker, [audience, ...]), ...]")))
@@ -110,14 +123,13 @@ class GroupChat(Chat):
                     self._waiting.remove(line)
             self._finish(turn)
 
-        return self._turn_of(
-            compose([question(said, lines)]),
-            options,
-            streamed=streamed,
-            system=None if told is None else message({"role": "system", "content": told}, "system"),
-            shape=shape,
-            done=done,
-        )
+        return {
+            "question": compose([question(said, lines)]),
+            "system": None if told is None else message({"role": "system", "content": told}, "system"),
+            "shape": shape,
+            "done": done,
+            "beside": said,
+        }
 
 
 def _wanted(pair: Sequence[Any]) -> Line:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from skk.messages import Answer
+    from skk.tools import AsyncSteps, Steps
     from skk.turns import ChatTurn
 
 __all__ = ["AsyncStream", "Stream"]
@@ -35,7 +36,7 @@ class Stream(_Watched):
     Leaving the loop early, `close` and ``with`` hang up; the history is as it was.
     """
 
-    def __init__(self, turn: ChatTurn, pieces: Generator[str]) -> None:
+    def __init__(self, turn: ChatTurn, pieces: Generator[str] | Steps) -> None:
         self._turn = turn
         self._pieces = pieces
 
@@ -62,7 +63,7 @@ class AsyncStream(_Watched):
     Leaving the loop early, `aclose` and ``async with`` hang up; the history is as it was.
     """
 
-    def __init__(self, turn: ChatTurn, pieces: AsyncGenerator[str, None]) -> None:
+    def __init__(self, turn: ChatTurn, pieces: AsyncGenerator[str, None] | AsyncSteps) -> None:
         self._turn = turn
         self._pieces = pieces
 

@@ -294,7 +294,7 @@ class ToolRoundsError(ChatRequestError):
     """
 
     kind = "tool_rounds"
-    sentence = mark("the model still calls tools after {rounds} rounds: raise max_tool_rounds=, or ask in smaller steps")
+    sentence = mark("the model still calls tools after {rounds} rounds: allow more with max_tool_rounds=")
 
     def __init__(self, sentence: str | None = None, /, *, rounds: int = 0, **facts: object) -> None:
         super().__init__(sentence, rounds=rounds, **facts)

@@ -9,19 +9,30 @@ from __future__ import annotations
 
 from .history import Change, History, TurnRecord
 
-__all__ = ["Change", "History", "TurnRecord", "read_archive", "write_archive"]
+__all__ = ["PRIMING", "Change", "History", "TokenCounter", "TurnRecord", "Window", "read_archive", "write_archive"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .archive import read_archive, write_archive
+    from .tokens import PRIMING, TokenCounter
+    from .window import Window
+
+# Loaded by the few that use them.
+_WHERE = {
+    "PRIMING": "tokens",
+    "TokenCounter": "tokens",
+    "Window": "window",
+    "read_archive": "archive",
+    "write_archive": "archive",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import archive  # loaded by the few that save
+    from importlib import import_module
 
-    return getattr(archive, name)
+    return getattr(import_module(f".{_WHERE[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:

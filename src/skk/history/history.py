@@ -170,8 +170,7 @@ class History:
         question: Messages,
         snapshot: Messages | None = None,
         *,
-        tokens: int | None = None,
-        count: Callable[[Message], int] | None = None,
+        tokens: tuple[int, Callable[[Message], int]] | None = None,
         left_out: dict[int, str] | None = None,
     ) -> Messages:
         """Give the messages of a request: what the limits leave of the history, and the question, last.
@@ -179,8 +178,7 @@ class History:
         Args:
             question: the messages that ask.
             snapshot: the history to ask from, by default the one of now.
-            tokens: how many tokens the messages may have; None for any number.
-            count: counts the tokens of a message.
+            tokens: how many tokens the messages may have, and what counts them; None for any number.
             left_out: takes in the index of each message that is left out, and why: ``"limit"``, ``"tokens"``
                 or ``"tool_group"``.
         """
@@ -201,8 +199,9 @@ class History:
         if state.limit is not None and len(messages) > state.limit:
             most = state.limit if state.trim_to is None else state.trim_to
             leave_out(excess(messages, len(messages) - most, question=asked), "limit")
-        if tokens is not None and count is not None:
-            over = sum(map(count, messages)) - tokens
+        if tokens is not None:
+            most, count = tokens
+            over = sum(map(count, messages)) - most
             leave_out(excess(messages, over, question=asked, size=count), "tokens")
         return messages
 

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["AKPool", "Lease", "OneKey"]
 
 
+# How many keys a repr tells of.
+_MOST_SHOWN = 8
+
+
 class Lease:
     """One request's hold on a key. It counts and it ends; it never locks.
 
@@ -175,7 +179,13 @@ class AKPool:
         return len(self._secrets)
 
     def __repr__(self) -> str:
-        return f"AKPool({', '.join(secret.fingerprint for secret in self._secrets)})"
+        now = self._clock()
+        told = []
+        for secret, key in zip(self._secrets[:_MOST_SHOWN], self._scheduler.keys, strict=False):
+            rest, trouble = key.rests_until - now, key.trouble
+            told.append(secret.fingerprint + (f" {trouble.value} for {rest:.0f} s" if trouble and rest > 0 else ""))
+        more = len(self) - len(told)
+        return f"AKPool({', '.join(told)}{f' and {more} more' if more else ''})"
 
     def __reduce__(self) -> Any:
         raise TypeError("a key pool does not pickle: it holds api keys; make one in each process")

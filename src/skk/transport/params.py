@@ -105,11 +105,29 @@ IMAGE = frozenset(
 )
 
 # Ours. A test sees that none of them is a parameter of the SDK.
-OURS = frozenset(["key_file", "system", "msg_max_count", "image_model", "deadline", "transport"])
+OURS = frozenset(
+    [
+        "key_file",
+        "system",
+        "msg_max_count",
+        "trim_to",
+        "max_context_tokens",
+        "image_model",
+        "deadline",
+        "max_tool_rounds",
+        "on_tool",
+        "on_reasoning",
+        "transport",
+    ]
+)
 ALIASES = {"MsgMaxCount": "msg_max_count", "api_base": "base_url"}
 
-# Ours that a single call takes too.
-_PER_CALL = frozenset(["deadline"])
+# Ours, by what is made.
+_OURS = {
+    "chat": OURS,
+    "request": frozenset(["deadline", "max_tool_rounds", "on_tool", "on_reasoning"]),
+    "image": frozenset(["deadline"]),
+}
 
 # Names of the SDK's that have another place here.
 _ELSEWHERE = {
@@ -170,7 +188,7 @@ def split_options(given: Mapping[str, Any], where: str = "request") -> Options:
             found.body[name] = value
         elif name in CLIENT:
             found.client[name] = value
-        elif name in (OURS if where == "chat" else _PER_CALL):
+        elif name in _OURS[where]:
             found.ours[name] = value
         elif name in elsewhere:
             raise TypeError(f"{typed}= has no place here: {elsewhere[name]}")
@@ -201,7 +219,7 @@ def _newer(name: str, where: str) -> str:
         return "body"
     import difflib
 
-    names = sorted(known | CLIENT | (OURS if where == "chat" else _PER_CALL))
+    names = sorted(known | CLIENT | _OURS[where])
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}=?" if near else "to send it as it is, say extra_body={...}"
     raise TypeError(f"nobody knows {name}=: {hint}")

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from skk.messages import Reply
 
     class Tools(Protocol):
-        """What a turn asks of the tools: whether all of these calls are for them to run."""
+        """What a turn asks of its tools."""
 
-        def run(self, calls: list[dict[str, Any]]) -> bool: ...
+        def can_run(self, calls: list[dict[str, Any]]) -> bool: ...
 
 
 __all__ = ["ChatTurn"]
@@ -44,8 +44,7 @@ class ChatTurn(Turn):
         streamed: whether the answer is wanted in pieces.
         next_head: `head` of the steps after the first; None for the same.
         tools: who runs tool calls; None leaves them to the caller.
-        tokens: how many tokens the history and the question may have; None for any number.
-        count: counts the tokens of a message.
+        tokens: how many tokens the history and the question may have, and what counts them; None for any number.
         shape: makes the answer that the caller sees; it may raise, before anything is changed.
         on_reasoning: called with each piece of what the model thinks aloud.
         spent: called with the usage of each step, also of one that fails later.
@@ -68,8 +67,7 @@ class ChatTurn(Turn):
         streamed: bool = False,
         next_head: bytes | None = None,
         tools: Tools | None = None,
-        tokens: int | None = None,
-        count: Callable[[Message], int] | None = None,
+        tokens: tuple[int, Callable[[Message], int]] | None = None,
         shape: Callable[[Answer], Answer] | None = None,
         on_reasoning: Callable[[str], object] | None = None,
         spent: Callable[[Reply], None] | None = None,
@@ -89,7 +87,6 @@ class ChatTurn(Turn):
         self._next_head = next_head
         self._tools = tools
         self._tokens = tokens
-        self._count = count
         self._shape = shape
         self._on_reasoning = on_reasoning
         self._spent = spent
@@ -101,6 +98,13 @@ class ChatTurn(Turn):
         self._said = ""  # the texts of the steps before this one
         self._usage: Reply | None = None
         self._draft = Draft(on_reasoning)
+
+    @property
+    def snapshot(self) -> tuple[Message, ...]:
+        """The history that this turn asks from. It is looked at once, and kept over all steps and attempts."""
+        if self._snapshot is None:
+            self._snapshot = self._history.messages
+        return self._snapshot
 
     @property
     def partial(self) -> str:
@@ -118,16 +122,13 @@ class ChatTurn(Turn):
         return self._draft.finish_reason is not None
 
     def window(self, left_out: dict[int, str] | None = None) -> tuple[Message, ...]:
-        """Give the messages to send. The history is looked at once, and kept over all steps and attempts.
+        """Give the messages to send.
 
         Args:
             left_out: takes in the index of each message that is left out, and why.
         """
-        if self._snapshot is None:
-            self._snapshot = self._history.messages
-        asked = self._question + self._steps
         found = self._history.window(
-            asked, self._snapshot, tokens=self._tokens, count=self._count, left_out=left_out
+            self._question + self._steps, self.snapshot, tokens=self._tokens, left_out=left_out
         )
         return found if self._system is None else (self._system, *found)
 
@@ -163,7 +164,7 @@ class ChatTurn(Turn):
             raise unreadable(given) from error
         self._request = None  # the bytes of a long history need not be kept beside it
         calls = given.get("tool_calls")
-        if calls and self._tools is not None and self._tools.run(calls):
+        if calls and self._tools is not None and self._tools.can_run(calls):
             self._steps += (reply,)
             self.pending = calls
             return

@@ -49,7 +49,7 @@ def totals(usage: Mapping[str, Any]) -> dict[str, int]:
 
 def _number(fields: Any, name: str) -> int:
     value = fields.get(name) if isinstance(fields, dict) else None
-    return int(value) if _is_number(value) else 0
+    return value if isinstance(value, int) else 0
 
 
 def _is_number(value: object) -> bool:
