@@ -59,6 +59,23 @@ async def test_a_chat_that_is_gone_is_no_user_in_a_loop(server, make_chat, event
     assert (1, 0) == (server.connections, await eventually_async(lambda: server.open_connections, 0, 2))
 
 
+@pytest.mark.parametrize("leave", ["with", "async with"])
+async def test_other_configurations_go_on(server, make_chat, eventually_async, leave):
+    """A chat that leaves closes its own client, and not one that another chat has in the same loop."""
+    stays, leaves = make_chat(), make_chat(timeout=7)
+    for _ in range(2):
+        stays.request(QUESTION)
+        await stays.async_request(QUESTION)
+        if leave == "with":
+            with leaves:
+                leaves.request(QUESTION)
+        else:
+            async with leaves:
+                await leaves.async_request(QUESTION)
+        assert 2 == await eventually_async(lambda: server.open_connections, 2, 2)
+    assert 4 == server.connections
+
+
 async def test_aclose_closes_both_colours(server, make_chat, eventually_async):
     """A chat that was used in both colours gives back both."""
     async with make_chat() as chat:
@@ -133,6 +150,7 @@ async def test_async_with_gives_the_chat_and_lets_errors_through(server, make_ch
 
 def test_an_open_stream_comes_to_its_end(server, make_chat, eventually):
     """A chat may be closed while a stream is open: that is read to its end, and closes the connection."""
+    server.delay(0.02)  # or all of it would have come already
     with make_chat() as chat:
         stream = chat.stream_request(QUESTION)
         first = next(stream)
@@ -143,6 +161,7 @@ def test_an_open_stream_comes_to_its_end(server, make_chat, eventually):
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_an_open_stream_comes_to_its_end_in_a_loop(server, make_chat, eventually_async, transport):
     """The same in a loop; what is asked meanwhile goes over another connection."""
+    server.delay(0.02)
     async with make_chat(transport=transport) as chat:
         stream = chat.async_stream_request(QUESTION)
         pieces = [await anext(stream)]
@@ -173,11 +192,15 @@ async def test_a_stream_that_ends_early_closes_too(server, make_chat, eventually
 
 def test_a_running_request_is_not_torn(server, make_chat, eventually):
     """A request of another thread, begun before the chat was closed, is answered; then the connection closes."""
-    server.delay(0.1)
+    server.delay(0.02)
     answers = []
+
+    def ask():
+        answers.append("".join(chat.stream_request(QUESTION)))
+
     with make_chat() as chat:
         chat.request(QUESTION)
-        threads = [threading.Thread(target=lambda: answers.append(chat.request(QUESTION))) for _ in range(3)]
+        threads = [threading.Thread(target=ask) for _ in range(3)]
         for thread in threads:
             thread.start()
         assert 4 == eventually(lambda: len(server.requests), 4)
@@ -190,9 +213,13 @@ def test_a_running_request_is_not_torn(server, make_chat, eventually):
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_running_task_is_not_torn(server, make_chat, eventually_async, transport):
     """The same in a loop, and a task that is cancelled closes what it used as well."""
-    server.delay(0.1)
+    server.delay(0.02)
+
+    async def ask():
+        return "".join([piece async for piece in chat.async_stream_request(QUESTION)])
+
     async with make_chat(transport=transport) as chat:
-        tasks = [asyncio.create_task(chat.async_request(QUESTION)) for _ in range(3)]
+        tasks = [asyncio.create_task(ask()) for _ in range(3)]
         assert 3 == await eventually_async(lambda: len(server.requests), 3)
     tasks[0].cancel()
     assert [ANSWER] * 2 == (await asyncio.gather(*tasks, return_exceptions=True))[1:]
@@ -286,14 +313,14 @@ def test_the_client_of_a_file(server, tmp_path, make_chat, eventually):
 
 async def test_configurations_that_nobody_uses_close(server, make_chat, eventually_async):
     """A loop that sees many configurations keeps the newest ones alone, without a close of any chat."""
-    kept = make_chat(organization="kept")
-    await kept.async_request(QUESTION)
-    for i in range(30):
-        await make_chat(organization=str(i)).async_request(QUESTION)
+    stays = make_chat(organization="stays")
+    for i in range(20):
+        await stays.async_request(QUESTION)
         gc.collect()
+        await make_chat(organization=str(i)).async_request(QUESTION)
     assert 17 == await eventually_async(lambda: server.open_connections, 17, 2)
-    await kept.async_request(QUESTION)
-    assert 31 == server.connections
+    await stays.async_request(QUESTION)
+    assert 21 == server.connections
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
