@@ -106,6 +106,18 @@ def test_the_context_is_too_long(message):
     assert type(classified(status_error(400, {"message": message})).error) is errors.ContextWindowExceededError
 
 
+@pytest.mark.parametrize("way_out", ["Please use /v1/responses instead.", "or set reasoning_effort to 'none'."])
+def test_a_reasoning_model_refuses_tools(way_out):
+    """The error names the way out on this endpoint, and keeps the service's own words."""
+    message = f"Function tools with reasoning_effort are not supported for m in /v1/chat/completions. {way_out}"
+    body = {"message": message, "type": "invalid_request_error", "param": "reasoning_effort", "code": None}
+    error = classified(status_error(400, body), model="m").error
+    assert isinstance(error, openai.BadRequestError)
+    assert ("reasoning_effort='none'" in str(error), message) == (True, error.message)
+    other = {**body, "message": "Unsupported value: 'reasoning_effort' does not support 'high'."}
+    assert "Chat Completions" not in str(classified(status_error(400, other)).error)
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [

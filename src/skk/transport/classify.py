@@ -34,6 +34,12 @@ _LIBRARIES = frozenset(
 
 _CONTEXT = ("context_length_exceeded", "string_above_max_length")
 
+# OpenAI's gpt-5.6 and later, also where no effort was set; gpt-6-astra and gpt-6.1-sol know no effort of none.
+_TOOLS_REFUSED = mark(
+    "model {model} takes no function tools on Chat Completions while it reasons (400): say reasoning_effort='none', "
+    "and if it refuses that too, ask another model, such as gpt-6-luna"
+)
+
 
 def classify(error: Exception, lease: Lease, *, base_url: str, model: str | None) -> Failure:
     """Say what went wrong.
@@ -74,6 +80,7 @@ def _status(error: openai.APIStatusError, lease: Lease, base_url: str, model: st
         "status": status,
         "fingerprint": lease.fingerprint or say(mark("of this chat")),
     }
+    sentence: str | None = None
     cls = BY_STATUS.get(status) or (errors.InternalServerError if status >= 500 else errors.APIStatusError)
     kind = Kind.UNAVAILABLE if status in (408, 409) or status >= 500 else Kind.REFUSED
     if status in (401, 403):
@@ -84,6 +91,8 @@ def _status(error: openai.APIStatusError, lease: Lease, base_url: str, model: st
         kind = Kind.RATE_LIMITED
     elif status == 400 and (code in _CONTEXT or "maximum context length" in message):
         cls = errors.ContextWindowExceededError
+    elif status == 400 and error.param == "reasoning_effort" and "tools" in message:
+        sentence, facts["model"] = _TOOLS_REFUSED, model
     elif status == 404 and model in RETIRED and (code == "model_not_found" or model in message):
         facts["model"], (facts["date"], facts["successor"]) = model, RETIRED[model]
         cls = errors.ModelRetiredError
@@ -92,7 +101,7 @@ def _status(error: openai.APIStatusError, lease: Lease, base_url: str, model: st
     headers = error.response.headers
     return Failure(
         kind,
-        cls(**facts),
+        cls(sentence, **facts),
         status=status,
         retry_after=_retry_after(headers),
         again={"true": True, "false": False}.get(headers.get("x-should-retry", "")),
