@@ -163,6 +163,15 @@ def test_nothing_stands_beside_a_reference(beside, expected):
     assert expected == strict(schema)["properties"]["a"]
 
 
+def test_an_older_pydantic_wraps_its_references():
+    """What it puts into an `allOf` of one is a reference."""
+    wrapped = {"allOf": [{"$ref": "#/$defs/N"}]}
+    node = {"type": "object", "properties": {"next": {**wrapped, "default": None}}}
+    told = {"type": "object", "properties": {"next": {"$ref": "#/$defs/N"}}}
+    told |= {"required": ["next"], "additionalProperties": False}
+    assert {**told, "$defs": {"N": told}} == strict({**wrapped, "$defs": {"N": node}})
+
+
 def test_a_recursive_reference_is_not_put_in_without_end():
     """What is said beside it goes."""
     node = {"type": "object", "properties": {"next": {"$ref": "#/$defs/N", "description": "d"}}}

@@ -19,8 +19,7 @@ class Colour(enum.Enum):
     RED = "red"
 
 
-class Word(enum.StrEnum):
-    YES = "yes"
+Word = enum.Enum("Word", {"YES": "yes"}, type=str)
 
 
 @dataclasses.dataclass
@@ -170,6 +169,30 @@ def test_a_default_that_json_cannot_say_is_not_shown(default):
         return value
 
     assert [{}, True] == [parameters(it)["properties"]["value"], Function(it).call("{}") is default]
+
+
+def test_an_annotation_describes_before_the_docstring():
+    """What stands at the parameter is nearer."""
+
+    def it(a: Annotated[int, "at a"], b: Annotated[int, Field(description="at b")], c: int):
+        """Go.
+
+        Args:
+            a: below
+            b: below
+            c: below
+        """
+
+    assert ["at a", "at b", "below"] == [one["description"] for one in parameters(it)["properties"].values()]
+
+
+def test_a_default_is_not_checked():
+    """It is the function's own affair, whatever the annotation asks of pydantic."""
+
+    def it(value: Annotated[int, Field(validate_default=True)] = "x"):
+        return value
+
+    assert "x" == Function(it).call("{}")
 
 
 def test_a_default_that_stands_in_the_annotation_alone_is_none():

@@ -224,8 +224,9 @@ def _field(parameter: inspect.Parameter, hint: Any, said: str | None) -> Any:
     described = any(isinstance(one, FieldInfo) and one.description for one in beside)
     if words := None if described else next((one for one in beside if isinstance(one, str)), said):
         about["description"] = words
-    # the function has its own default: pydantic need not copy it
-    return Annotated[hint, Field(**about)], ... if parameter.default is parameter.empty else None
+    # The function has its own default: pydantic need not copy it. Two fields, since pydantic 2.4 and 2.5 take the
+    # `...` beside a single one for a default.
+    return Annotated[hint, Field(), Field(**about)], ... if parameter.default is parameter.empty else None
 
 
 def _model(name: str, fields: dict[str, Any]) -> type[BaseModel]:

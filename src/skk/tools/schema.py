@@ -86,7 +86,7 @@ def strict(schema: dict[str, Any]) -> dict[str, Any] | None:
     >>> strict({"type": "object", "additionalProperties": {"type": "integer"}})
     """
     defs = schema.get("$defs", {})
-    root = {key: value for key, value in schema.items() if key != "$defs"}
+    root = _joined({key: value for key, value in schema.items() if key != "$defs"})
     if "$ref" in root:  # a recursive form: the root must be an object, not a reference to one
         root = {**_target(root.pop("$ref"), defs), **root}
     try:
@@ -108,10 +108,20 @@ def _target(ref: str, defs: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _joined(schema: dict[str, Any]) -> dict[str, Any]:
+    """Take off the `allOf` that pydantic before 2.10 put around a single reference."""
+    match schema:
+        case {"allOf": [{"$ref": _} as one], **beside}:
+            return {**one, **beside}
+    return schema
+
+
 def _strict(given: Any, defs: dict[str, Any], around: tuple[str, ...]) -> dict[str, Any]:
-    if not isinstance(given, dict) or given.keys() - _KEYWORDS - {"default"}:
+    if not isinstance(given, dict):
         raise _NotStrict
-    schema: dict[str, Any] = {key: value for key, value in given.items() if key != "default"}
+    schema = {key: value for key, value in _joined(given).items() if key != "default"}
+    if schema.keys() - _KEYWORDS:
+        raise _NotStrict
     if ref := schema.get("$ref"):
         if len(schema) == 1:
             return schema
@@ -149,4 +159,4 @@ def short(text: str) -> str:
 
 def reason_of(error: Exception) -> str:
     """Give pydantic's own words for what it cannot do, without its link."""
-    return str(getattr(error, "message", error)).partition("\n")[0]
+    return str(error).partition("\n")[0]
