@@ -212,14 +212,17 @@ class History:
             state = self._state
             self._tools = self._tools or any(m.calls for m in asked + reply)
             change = Change(state.messages, record.beside)
-            change.add(asked)
-            if state.limit is not None and len(change.messages) + len(reply) > state.limit:
-                if state.trim_to is not None:  # where the request was cut too: the answer does not move the cut
-                    change.cut(excess(change.messages, len(change.messages) - state.trim_to))
+            full = state.limit is not None and len(state.messages) + len(asked) + len(reply) > state.limit
+            if (
+                full and state.trim_to is not None
+            ):  # cut where the request was cut too: the answer does not move the cut
+                change.add(asked)
+                change.cut(excess(change.messages, len(change.messages) - state.trim_to))
                 change.add(reply)
-                change.cut(excess(change.messages, len(change.messages) - state.limit))
             else:
-                change.add(reply)
+                change.add(asked + reply)
+            if full and state.limit is not None:
+                change.cut(excess(change.messages, len(change.messages) - state.limit))
             if self._warned or not state.limit or change.messages[-1:] == (asked + reply)[-1:]:
                 self._state = _State(change.messages, _with(state.changes, change), state.limit, state.trim_to)
                 return
