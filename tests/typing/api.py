@@ -1,15 +1,24 @@
 """Never run, only read by the type checker: the types that users see."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, assert_type
 
 import openai
 
 from skk.chat import AsyncStream, Stream
 from skk.endpoints import async_chat_completions, chat_completions
-from skk.errors import ChatRequestError, ModelRetiredError, RateLimitError, SkkError
+from skk.errors import (
+    AnswerFormatError,
+    ChatRequestError,
+    ModelRetiredError,
+    RateLimitError,
+    SkkError,
+    ToolRoundsError,
+)
+from skk.history import Window
 from skk.messages import Reply
 from skk.openai import AKPool, Answer, Chat, GroupChat, Multimodal_Part, OpenAIClient, user_msg
+from skk.tools import ToolCall
 
 
 def asking(chat: Chat) -> None:
@@ -50,6 +59,46 @@ def remembering(chat: Chat) -> None:
     chat.system = "brief"
     assert_type(chat.model, str)
     chat.load("talk.json", user="me")
+    window = chat.window("hello", Multimodal_Part.image("cat.png"))
+    assert_type(window, Window)
+    assert_type(window[0], dict[str, Any])
+    assert_type([left.reason for left in window.left_out], list[str])
+    chat.remove(0, -1)
+    chat.clear()
+    assert_type(chat.undo(2), int)
+    assert_type(chat.fork(), Chat)
+    assert_type(GroupChat().fork(), GroupChat)
+    assert_type(chat.usage, Reply)
+
+
+def calling(chat: Chat) -> None:
+    """Tools and structured answers."""
+
+    def add(a: int, b: int = 1) -> int:
+        return a + b
+
+    def allow(call: ToolCall) -> bool:
+        return call.name == "add" and call.arguments["a"] > 0
+
+    assert_type(chat.request("1+2?", tools=[add], on_tool=allow, max_tool_rounds=3), Answer)
+    try:
+        chat.request("1+2?", response_format={"type": "json_object"})
+    except AnswerFormatError as error:
+        assert_type(error.path, str)
+    except ToolRoundsError as error:
+        assert_type(error.steps, Sequence[dict[str, Any]])
+
+
+def ending() -> None:
+    """Clients are given back."""
+    with Chat() as chat:
+        assert_type(chat, Chat)
+
+
+async def ending_asynchronously() -> None:
+    """Clients are given back, those of the loop too."""
+    async with Chat() as chat:
+        assert_type(chat, Chat)
 
 
 def paying() -> None:

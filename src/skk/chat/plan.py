@@ -47,7 +47,7 @@ class Plan:
             self.toolbox = Toolbox(tools)
             body["tools"] = self.toolbox.body
         form = body.get("response_format")
-        if isinstance(form, type) or (isinstance(form, dict) and form.get("type") != "text"):
+        if form is not None and form != {"type": "text"}:
             from skk.tools import AnswerFormat
 
             self._form = AnswerFormat(form)
