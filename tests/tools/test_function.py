@@ -195,6 +195,18 @@ def test_a_default_is_not_checked():
     assert "x" == Function(it).call("{}")
 
 
+def test_a_default_may_stand_in_the_annotation_too():
+    """Field and function say the same, and pydantic does not warn."""
+
+    def it(value: Annotated[int | None, Field(default=None, description="words")] = None): ...
+
+    assert {
+        "anyOf": [{"type": "integer"}, {"type": "null"}],
+        "default": None,
+        "description": "words",
+    } == parameters(it)["properties"]["value"]
+
+
 def test_a_default_that_stands_in_the_annotation_alone_is_none():
     """The function would not have it."""
 
@@ -299,6 +311,26 @@ def test_whatever_is_called_is_a_function(function, name, about, names):
 def test_whatever_is_called_can_be_called(function):
     """The text of a number is a number."""
     assert 5 == Function(function).call('{"a": "5"}')
+
+
+def test_a_partial_may_have_a_name_and_words_of_its_own():
+    """They say what is left to give."""
+    function = functools.partial(three, 1)
+    function.__name__, function.__doc__ = "two", "Give two."
+    told = Function(function).schema["function"]
+    assert ("two", "Give two.") == (told["name"], told["description"])
+
+
+def test_an_annotation_is_read_where_the_function_stands():
+    """Not where its decorator stands."""
+    space = {}
+    exec("class There(int): ...\ndef it(value: 'list[int] if There else 0'): return value", space)
+
+    @functools.wraps(space["it"])
+    def decorated(*args, **kwargs):
+        return space["it"](*args, **kwargs)
+
+    assert [1] == Function(decorated).call('{"value": ["1"]}')
 
 
 async def later(): ...
