@@ -21,6 +21,26 @@ def group(simulator):
 
 
 @pytest.fixture
+def script(simulator):
+    """Lets the model call functions next: ``script(("add", {"a": 1}), …)``; a str stands for the arguments' JSON."""
+
+    def reply(*calls, **more):
+        fragments = [
+            {"name": name, "arguments": given if isinstance(given, str) else json.dumps(given)} for name, given in calls
+        ]
+        called = [{"id": f"c{i}", "type": "function", "function": one} for i, one in enumerate(fragments)]
+        simulator.reply({"content": None, "tool_calls": called, **more})
+
+    return reply
+
+
+@pytest.fixture
+def results():
+    """What the model of a chat was told, call by call."""
+    return lambda chat: [said["content"] for said in chat.fetch_messages() if said["role"] == "tool"]
+
+
+@pytest.fixture
 def own_simulator():
     """A simulator that no other test has a connection to."""
     from skk.simulator import Simulator

@@ -87,6 +87,8 @@ class Steps(_Rounds):
                 results = self._tools.results(calls, self._left(), self._now)
             except OutOfTime:
                 raise self._late() from None
+            except StopIteration as error:  # of `on_tool`: it must not look like the end
+                raise RuntimeError("on_tool raised an error that ends loops") from error
             self._go_on(results)
 
     def close(self) -> None:
@@ -113,6 +115,8 @@ class AsyncSteps(_Rounds):
                 results = await self._tools.aresults(calls, self._left())
             except OutOfTime:
                 raise self._late() from None
+            except StopAsyncIteration as error:  # of `on_tool`: it must not look like the end
+                raise RuntimeError("on_tool raised an error that ends loops") from error
             self._go_on(results)
 
     async def aclose(self) -> None:

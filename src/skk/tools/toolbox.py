@@ -80,7 +80,7 @@ class ToolCall:
     def fail(self, error: Exception) -> None:
         """Take in what the function raised."""
         self.error = error
-        self.result = f"{type(error).__name__}: {error}"
+        self.result = f"{type(error).__name__}: {_words(error)}"
         logger.info("tool %s raised %s", self.name, type(error).__name__)
 
     def __repr__(self) -> str:
@@ -116,7 +116,7 @@ class Toolbox:
                 self.body.append(function.schema)
             else:
                 raise TypeError(f"a tool is a Python function or a dict, not {type(tool).__name__}")
-            if name in names:
+            if name is not None and name in names:  # a service's own tools have none
                 raise TypeError(f"two tools are called {name!r}: rename one, the model could not tell them apart")
             names.add(name)
         self._by_hand = names - self.functions.keys()
@@ -277,4 +277,16 @@ def needs_a_loop(what: str) -> TypeError:
 
 def _messages(calls: list[ToolCall]) -> tuple[Message, ...]:
     told = [(call.id, "The call was cancelled." if call.result is None else call.result) for call in calls]
-    return tuple([message({"role": "tool", "tool_call_id": id, "content": result}) for id, result in told])
+    return tuple([message({"role": "tool", "tool_call_id": id, "content": _sendable(result)}) for id, result in told])
+
+
+def _sendable(text: str) -> str:
+    """Give a text that a service takes: halves of surrogate pairs (a file name that is no UTF-8) become ``?``."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _words(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  # the model is told at least which error it was
+        return ""

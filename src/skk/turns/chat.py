@@ -196,7 +196,7 @@ class ChatTurn(Turn):
         self._said += "".join(self._draft.pieces)
         self._draft = Draft(self._on_reasoning)
         self._head = self._next_head or self._head
-        self.attempts, self.waited, self.last_error = 0, 0.0, None  # each step has its own tries
+        self.attempts, self.waited, self.last_error, self.request_id = 0, 0.0, None, None  # each step has its own tries
         self._troubles = 0
 
     def told(self, error: ChatRequestError) -> ChatRequestError:

@@ -147,7 +147,7 @@ class Draft:
 
         if self._on_reasoning is not None:
             thought = fields.get("reasoning_content") or fields.get("reasoning")  # DeepSeek's name, and vLLM's
-            if isinstance(thought, str):
+            if thought and isinstance(thought, str):
                 self._thoughts.append(partial(self._on_reasoning, thought))
 
     def _say(self, content: object) -> None:
