@@ -1,7 +1,8 @@
-"""The history beside a model of it: forty plain lines, written from the contract and not from the code.
+"""The history beside a model of it: some plain lines, written from the contract and not from the code.
 
-The model knows nothing of tuples, units or slices; it is slow and obvious. Hypothesis walks both through every
-change, and `make prove` walks a million random steps (the seed is printed: PROVE_SEED=… walks them again).
+The model knows nothing of tuples, units, slices or ways back; it is slow and obvious: a change keeps what stood
+before it. Hypothesis walks both through every verb, ten thousand steps and more, and `make prove` walks a million
+random ones (the seed is printed: PROVE_SEED=… walks them again).
 """
 
 import os
@@ -19,9 +20,18 @@ from skk.messages import decode, message
 
 
 class Model:
-    def __init__(self):
-        self.limit = None
+    def __init__(self, limit=None, trim_to=None):
+        self.limit = limit
+        self.trim_to = trim_to
         self.messages = []
+        self.changes = []  # what stood before each, and the limits where it set them
+
+    def copy(self):
+        other = Model(self.limit, self.trim_to)
+        other.messages, other.changes = self.messages.copy(), self.changes.copy()
+        return other
+
+    # ---- what is kept
 
     def groups(self, messages):
         """Put each tool call and the results that follow it together; everything else stands alone."""
@@ -33,13 +43,32 @@ class Model:
                 found.append([m])
         return found
 
-    def within_limit(self, groups, fixed=0):
-        """Let the earliest groups without a pin go until the limit is kept; the last `fixed` of them cannot."""
+    def cut(self, groups, most, fixed=0):
+        """Let the earliest groups without a pin go until `most` messages are left; the last `fixed` cannot."""
         movable = [g for g in groups[: len(groups) - fixed] if not any(m.get("pinned") for m in g)]
-        while self.limit is not None and sum(map(len, groups)) > self.limit and movable:
+        while sum(map(len, groups)) > most and movable:
             gone = movable.pop(0)
             groups = [g for g in groups if g is not gone]
         return [m for g in groups for m in g]
+
+    def passes(self, messages):
+        return self.limit is not None and len(messages) > self.limit
+
+    @property
+    def most(self):
+        """How many are left where the limit is passed."""
+        return self.limit if self.trim_to is None else self.trim_to
+
+    def within_limit(self, messages):
+        return self.cut(self.groups(messages), self.most) if self.passes(messages) else messages
+
+    def changed_to(self, messages, limits=None):
+        """Hold these messages. It is a change only if they are others."""
+        if messages != self.messages:
+            self.changes = [*self.changes, (self.messages, limits)][-100:]
+            self.messages = messages
+
+    # ---- what is sent
 
     def acceptable(self, group):
         wanted = [call["id"] for call in group[0].get("tool_calls", [])]
@@ -50,14 +79,30 @@ class Model:
         groups = self.groups(self.messages + question)
         asks = [any(m is q for m in g for q in question) for g in groups]
         groups = [g for g, is_question in zip(groups, asks, strict=True) if is_question or self.acceptable(g)]
-        return self.within_limit(groups, fixed=sum(asks))
+        messages = [m for g in groups for m in g]
+        return self.cut(groups, self.most, fixed=sum(asks)) if self.passes(messages) else messages
 
-    def add(self, messages):
-        self.messages = self.within_limit(self.groups(self.messages + [dict(m) for m in messages]))
+    # ---- the verbs
 
-    def set_limit(self, limit):
-        self.limit = limit
-        self.add([])
+    def ask(self, question, reply):
+        messages = self.messages + question
+        if self.passes(messages + reply):
+            messages = self.cut(self.groups(messages), self.most) if self.trim_to is not None else messages
+            messages = self.cut(self.groups(messages + reply), self.limit)
+        else:
+            messages = messages + reply
+        self.changed_to(messages)
+
+    def forge(self, messages):
+        if messages:
+            self.changed_to(self.within_limit(self.messages + messages))
+
+    def set_limits(self, limit, trim_to):
+        if trim_to is not None and (limit is None or trim_to > limit):
+            raise ValueError
+        before = self.limit, self.trim_to
+        self.limit, self.trim_to = limit, trim_to
+        self.changed_to(self.within_limit(self.messages), before)
 
     def rollback(self, count):
         turns = []
@@ -68,14 +113,34 @@ class Model:
                 turns[-1].append(m)
         left = turns[: max(0, len(turns) - count)]
         gone = [m for turn in turns[len(left) :] for m in turn]
-        self.messages = [m for m in self.messages if not any(m is g for g in gone)]
+        if gone:
+            self.changed_to(self.within_limit([m for m in self.messages if not any(m is g for g in gone)]))
         return left[-1] if left else []
 
-    def pin(self, indexes, pinned):
+    def remove(self, indexes):
         chosen = [self.messages[i] for i in indexes]  # raises IndexError before anything is changed
-        for m in chosen:
-            m["pinned"] = pinned
-        self.add([])
+        if chosen:
+            groups = [g for g in self.groups(self.messages) if not any(m is c for m in g for c in chosen)]
+            self.changed_to(self.within_limit([m for g in groups for m in g]))
+
+    def clear(self):
+        self.changed_to([])
+
+    def pin(self, indexes, pinned):
+        chosen = [self.messages[i] for i in indexes]
+        chosen = [m for m in chosen if m.get("pinned", False) is not pinned]
+        if chosen:
+            put = [{**m, "pinned": pinned} if any(m is c for c in chosen) else m for m in self.messages]
+            self.changed_to(self.within_limit(put))
+
+    def undo(self, count):
+        taken = 0
+        while self.changes and taken < count:
+            self.messages, limits = self.changes.pop()
+            if limits is not None:
+                self.limit, self.trim_to = limits
+            taken += 1
+        return taken
 
 
 class Pair:
@@ -84,6 +149,7 @@ class Pair:
     def __init__(self):
         self.history = History()
         self.model = Model()
+        self.origin = None  # the pair that this one was forked from
 
     def made(self, messages):
         return tuple(message(m) for m in messages)
@@ -92,26 +158,56 @@ class Pair:
         """Say a model's messages as the history gives them back."""
         return [{k: v for k, v in m.items() if k != "pinned"} for m in messages]
 
+    def limits(self, history):
+        return history.limit, history.trim_to
+
     def check(self):
         kept = self.history.messages
         assert self.plain(self.model.messages) == decode(kept)
         assert [m.get("pinned", False) for m in self.model.messages] == [m.pinned for m in kept]
+        assert (self.model.limit, self.model.trim_to) == self.limits(self.history)
+
+    def change(self, verb, *given, of_limits=False, **named):
+        """Change the history. If that changed something, a fork is taken back to what was there."""
+        before, limits = self.history.messages, self.limits(self.history)
+        found = verb(self.history, *given, **named)
+        if before != self.history.messages:
+            twin = self.history.fork()
+            assert 1 == len(twin.undo())
+            assert before == twin.messages
+            assert limits == self.limits(twin)
+        else:
+            assert of_limits or limits == self.limits(self.history)
+        return found
 
     def ask(self, question, reply):
         assert self.plain(self.model.window(question)) == decode(self.history.window(self.made(question)))
-        self.history.append(TurnRecord(self.made(question), self.made(reply)))
-        self.model.add(question + reply)
+        self.change(History.append, TurnRecord(self.made(question), self.made(reply)))
+        self.model.ask(question, reply)
 
     def forge(self, messages):
-        self.history.extend(self.made(messages))
-        self.model.add(messages)
+        self.change(History.extend, self.made(messages))
+        self.model.forge(messages)
 
     def rollback(self, count):
         if count < 0:
             with pytest.raises(ValueError, match="negative"):
                 self.history.rollback(count)
         else:
-            assert self.plain(self.model.rollback(count)) == decode(self.history.rollback(count))
+            assert self.plain(self.model.rollback(count)) == decode(self.change(History.rollback, count))
+
+    def remove(self, indexes):
+        try:
+            self.model.remove(indexes)
+        except IndexError:
+            with pytest.raises(IndexError):
+                self.history.remove(*indexes)
+        else:
+            self.change(History.remove, *indexes)
+
+    def clear(self):
+        self.change(History.clear)
+        self.model.clear()
 
     def pin(self, indexes, pinned):
         try:
@@ -120,18 +216,47 @@ class Pair:
             with pytest.raises(IndexError):
                 self.history.pin(*indexes, pinned=pinned)
         else:
-            self.history.pin(*indexes, pinned=pinned)
+            self.change(History.pin, *indexes, pinned=pinned)
 
-    def limit(self, limit):
-        self.history.limit = limit
-        self.model.set_limit(limit)
+    def set(self, name, number):
+        """Set `limit` or `trim_to`."""
+        model = self.model
+        try:
+            model.set_limits(**{"limit": model.limit, "trim_to": model.trim_to, name: number})
+        except ValueError:
+            with pytest.raises(ValueError, match="trim_to"):
+                setattr(self.history, name, number)
+        else:
+            self.change(setattr, name, number, of_limits=True)
+
+    def undo(self, count):
+        if count < 0:
+            with pytest.raises(ValueError, match="negative"):
+                self.history.undo(count)
+        else:
+            assert self.model.undo(count) == len(self.history.undo(count))
+
+    def fork(self):
+        """Go on in a copy. What was left behind is what it was then, and knows all that it knew."""
+        self.leave_origin()
+        self.origin = Pair()
+        self.origin.history, self.history = self.history, self.history.fork()
+        self.origin.model, self.model = self.model, self.model.copy()
+
+    def leave_origin(self):
+        if self.origin is not None:
+            self.origin.check()
+            self.origin.undo(1_000)
+            self.origin.check()
 
     def save_and_load(self):
         """Load what was saved into a new history, as another chat would."""
         found = loads(dumps(self.history.messages), "archive")
         assert found == self.history.messages
-        self.history = History(self.history.limit)
+        saved = self.model.messages
+        self.history, self.model = (kind(self.model.limit, self.model.trim_to) for kind in (History, Model))
         self.history.extend(found)
+        self.model.forge(saved)
 
 
 def call(*ids):
@@ -190,9 +315,25 @@ class HistoryMachine(RuleBasedStateMachine):
     def pin(self, indexes, pinned):
         self.pair.pin(indexes, pinned)
 
-    @rule(limit=st.one_of(st.none(), st.integers(0, 8)))
-    def limit(self, limit):
-        self.pair.limit(limit)
+    @rule(name=st.sampled_from(["limit", "limit", "trim_to"]), number=st.one_of(st.none(), st.integers(0, 8)))
+    def set(self, name, number):
+        self.pair.set(name, number)
+
+    @rule(indexes=st.lists(st.integers(-9, 8), max_size=3))
+    def remove(self, indexes):
+        self.pair.remove(indexes)
+
+    @rule()
+    def clear(self):
+        self.pair.clear()
+
+    @rule(count=st.sampled_from([-1, 0, 1, 1, 2, 3, 4, 1_000]))
+    def undo(self, count):
+        self.pair.undo(count)
+
+    @rule()
+    def fork(self):
+        self.pair.fork()
 
     @rule()
     def save_and_load(self):
@@ -201,13 +342,18 @@ class HistoryMachine(RuleBasedStateMachine):
     @invariant()
     def they_agree(self):
         self.pair.check()
+        if self.pair.origin is not None:
+            self.pair.origin.check()
+
+    def teardown(self):
+        self.pair.leave_origin()
 
 
 @pytest.mark.filterwarnings("ignore:all . messages that msg_max_count allows:UserWarning")
 class TestModel(HistoryMachine.TestCase):
     """The history does what the model does, whatever is done with it."""
 
-    settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
+    settings = settings(max_examples=400, stateful_step_count=50, deadline=None)
 
 
 # ---- the walk
@@ -225,22 +371,36 @@ def walk(steps, seed):
                 m["pinned"] = True
         return numbered(chosen, step)
 
+    def places(most):
+        return [chance.randint(-9, 8) for _ in range(chance.randint(0, most))]
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         for step in range(steps):
             what = chance.random()
             try:
-                if what < 0.45:
-                    question = [{"role": "user", "content": f"{step}"}] if what < 0.35 else some(3)
-                    pair.ask(question, [chance.choice(FORMS[2:3] * 4 + FORMS[5:8])])
-                elif what < 0.60:
+                if what < 0.35:
+                    question = [{"role": "user", "content": f"{step}"}] if what < 0.27 else some(3)
+                    reply = [chance.choice(FORMS[2:3] * 4 + FORMS[5:8])]
+                    pair.ask(numbered(question, f"{step}.q"), numbered(reply, f"{step}.a"))
+                elif what < 0.48:
                     pair.forge(some(4))
-                elif what < 0.75:
+                elif what < 0.56:
                     pair.rollback(chance.randint(-2, 5))
-                elif what < 0.90:
-                    pair.pin([chance.randint(-9, 8) for _ in range(chance.randint(0, 3))], chance.random() < 0.5)
-                elif what < 0.97:
-                    pair.limit(chance.choice([None, *range(9)]))
+                elif what < 0.63:
+                    pair.remove(places(3))
+                elif what < 0.64:
+                    pair.clear()
+                elif what < 0.75:
+                    pair.pin(places(3), chance.random() < 0.5)
+                elif what < 0.87:
+                    pair.undo(chance.choice([-1, 0, 1, 1, 1, 2, 2, 3, 4] * 9 + [1_000]))
+                elif what < 0.93:
+                    pair.set("limit", chance.choice([None, *range(9)]))
+                elif what < 0.96:
+                    pair.set("trim_to", chance.choice([None, None, None, *range(5)]))
+                elif what < 0.985:
+                    pair.fork()
                 else:
                     pair.save_and_load()
                 pair.check()
@@ -249,6 +409,7 @@ def walk(steps, seed):
                 raise
             if len(pair.model.messages) > 40:  # without a limit and with bad luck: long walks stay quick
                 pair.rollback(99)
+    pair.leave_origin()
 
 
 def chosen_seed():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from _thread import allocate_lock  # `threading`, which calls it Lock, costs 3 ms
-from operator import index
+from operator import index, is_
 
 from skk.errors import HistoryIndexError
 from skk.messages import Message
@@ -107,6 +107,16 @@ class _State:
         self.limit = limit
         self.trim_to = trim_to
 
+    def after(self, change: Change, limit: int | None, trim_to: int | None) -> _State:
+        """Give what there is after a change. It is remembered if it changed something, and the oldest is forgotten."""
+        before, messages = self.messages, change.messages
+        # the same ones: what was added, if anything, the limit took away at once
+        same = before is messages or (len(before) == len(messages) and all(map(is_, before, messages)))
+        if same and not change.beside:
+            return _State(before, self.changes, limit, trim_to)
+        change.messages = ()  # the history has them
+        return _State(messages, (*self.changes[1 - _MOST_CHANGES :], change), limit, trim_to)
+
 
 class History:
     """The messages of one conversation.
@@ -163,7 +173,7 @@ class History:
             self._cut_excess(change, *limits)
             if change.splices:
                 change.limits = (state.limit, state.trim_to)
-            self._state = _State(change.messages, _with(state.changes, change), *limits)
+            self._state = state.after(change, *limits)
 
     def window(
         self,
@@ -224,7 +234,7 @@ class History:
             if full and state.limit is not None:
                 change.cut(excess(change.messages, len(change.messages) - state.limit))
             if self._warned or not state.limit or change.messages[-1:] == (asked + reply)[-1:]:
-                self._state = _State(change.messages, _with(state.changes, change), state.limit, state.trim_to)
+                self._state = state.after(change, state.limit, state.trim_to)
                 return
             self._warned = True
         import warnings
@@ -307,23 +317,17 @@ class History:
             return taken
 
     def _commit(self, change: Change) -> None:
-        """Let the limit apply, and take the change over."""
+        """Let the limit apply, and take the change over. What changes nothing lets nothing apply."""
+        if not change.splices:
+            return
         state = self._state
         self._cut_excess(change, state.limit, state.trim_to)
-        self._state = _State(change.messages, _with(state.changes, change), state.limit, state.trim_to)
+        self._state = state.after(change, state.limit, state.trim_to)
 
     @staticmethod
     def _cut_excess(change: Change, limit: int | None, trim_to: int | None) -> None:
         if limit is not None and len(change.messages) > limit:
             change.cut(excess(change.messages, len(change.messages) - (limit if trim_to is None else trim_to)))
-
-
-def _with(changes: tuple[Change, ...], change: Change) -> tuple[Change, ...]:
-    """Remember a change that changed something, and forget the oldest."""
-    if not change.splices:
-        return changes
-    change.messages = ()  # the history has them
-    return (*changes[1 - _MOST_CHANGES :], change)
 
 
 def _places(indexes: tuple[int, ...], count: int) -> list[int]:
