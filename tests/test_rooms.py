@@ -45,7 +45,7 @@ SECOND_FACES = {
 THIRD_PARTY = {
     "errors": ["openai"],
     "history": ["tiktoken"],  # counts exactly where somebody has installed it: it is in no list of ours
-    "tools": ["pydantic", "pydantic_core"],  # the SDK brings it
+    "tools": ["pydantic", "pydantic_core", "typing_extensions"],  # the SDK brings it
     "transport": ["openai", "jiter"],
     "cli": ["click"],
     "simulator": ["pytest"],

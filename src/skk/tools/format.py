@@ -7,7 +7,7 @@ import re
 
 from skk.errors import AnswerFormatError
 
-from .schema import faults, reason_of, strict
+from .schema import as_taken, faults, reason_of, strict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class AnswerFormat:
                 f"not {form.__name__ if is_class else repr(type(form).__name__)}"
             )
         try:
-            self._adapter = TypeAdapter(form)
+            self._adapter = TypeAdapter(as_taken(form))
             schema = self._adapter.json_schema()
         except Exception as error:  # each fault of an annotation has a class of its own
             raise TypeError(

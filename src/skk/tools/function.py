@@ -7,7 +7,7 @@ import inspect
 import json
 import re
 
-from .schema import docstring, faults, plain_schema, reason_of
+from .schema import as_taken, docstring, faults, plain_schema, reason_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Function:
         stub.__annotations__ = {"it": parameter.annotation}
         try:
             names = getattr(inspect.unwrap(code), "__globals__", {})
-            hint = get_type_hints(stub, globalns=names, include_extras=True)["it"]
+            hint = as_taken(get_type_hints(stub, globalns=names, include_extras=True)["it"])
         except Exception as error:  # an annotation in quotes may be any expression
             raise TypeError(
                 f"{self.name}: the annotation of parameter {parameter.name!r} cannot be read ({error}): "

@@ -6,6 +6,8 @@ All of it works on plain values; pydantic is imported on use (70 ms, and the SDK
 from __future__ import annotations
 
 import re
+import sys
+import types
 from inspect import cleandoc
 
 TYPE_CHECKING = False
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic.json_schema import GenerateJsonSchema
 
-__all__ = ["docstring", "faults", "plain_schema", "reason_of", "short", "strict"]
+__all__ = ["as_taken", "docstring", "faults", "plain_schema", "reason_of", "short", "strict"]
 
 # Where the description ends: a section in Google's, NumPy's or Sphinx's way.
 _SECTION = re.compile(
@@ -67,6 +69,36 @@ def plain_schema() -> type[GenerateJsonSchema]:
             return False
 
     return Plain
+
+
+def as_taken(hint: Any) -> Any:
+    """Give a type as pydantic takes it: before Python 3.12 it wants TypedDicts to be those of `typing_extensions`."""
+    import typing
+
+    if sys.version_info >= (3, 12):
+        return hint
+    if isinstance(hint, type) and type(hint).__module__ == "typing" and hasattr(hint, "__required_keys__"):
+        import typing_extensions
+
+        marks = (typing.Required, typing.NotRequired)
+        fields = {}
+        for name, field in typing.get_type_hints(hint, include_extras=True).items():
+            mark = marks[name not in hint.__required_keys__]
+            if typing.get_origin(field) in marks:  # where annotations are texts, Python 3.11 does not look at it
+                mark, field = typing.get_origin(field), typing.get_args(field)[0]
+            fields[name] = mark[as_taken(field)]
+        same = typing_extensions.TypedDict(hint.__name__, fields)  # type: ignore[misc]  # made at run time
+        same.__doc__ = hint.__doc__
+        return same
+    inner = typing.get_args(hint)
+    taken = tuple([as_taken(part) for part in inner])
+    if all(a is b for a, b in zip(inner, taken, strict=True)):
+        return hint
+    if typing.get_origin(hint) is typing.Annotated:
+        return typing.Annotated[taken]
+    if isinstance(hint, types.UnionType):
+        return typing.Union[taken]  # noqa: UP007  # made at run time
+    return hint.copy_with(taken) if hasattr(hint, "copy_with") else typing.get_origin(hint)[taken]
 
 
 # What OpenAI's strict mode takes; a schema with anything else goes out as it is.
