@@ -149,7 +149,7 @@ class Person(BaseModel):
         (Person, {"name": "李", "homes": [{"x": 1, "y": 2}]}, Person(name="李", homes=[Place(1, 2)])),
     ],
 )
-def test_arguments_are_real_values(ask, chat, hint, given, expected):
+def test_arguments_are_real_values(ask, chat, script, hint, given, expected):
     """What an annotation says is what the function gets."""
     got = []
 
