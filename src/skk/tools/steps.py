@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skk.errors import RequestDeadlineError, ToolRoundsError
+from skk.errors import ToolRoundsError
 
 from .toolbox import OutOfTime
 
@@ -65,6 +65,8 @@ class _Rounds:
         return None if self._turn.ends_at is None else self._turn.ends_at - self._now()
 
     def _late(self) -> Exception:
+        from skk.errors import RequestDeadlineError  # it loads the SDK
+
         return self._turn.told(RequestDeadlineError(seconds=self._turn.deadline))
 
 

@@ -55,7 +55,7 @@ class ToolCall:
             args, kwargs = function.bind(arguments)
             self.arguments = loads(arguments) if arguments.strip() else {}
             self._start = partial(function.function, *args, **kwargs)
-        except ValueError as error:
+        except Exception as error:  # noqa: BLE001  # a type's own checks may raise anything
             self.fail(error)
 
     def decide(self, permission: Any) -> None:
