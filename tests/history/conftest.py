@@ -45,7 +45,10 @@ class Talk(History):
 
     def turn(self, question, answer):
         """Have one turn of a question and an answer, as a chat has it."""
-        self.append(TurnRecord(self.made(f"u:{question}"), self.made(f"a:{answer}")))
+        self.append(self.record(question, f"a:{answer}"))
+
+    def record(self, question, *reply):
+        return TurnRecord(self.made(f"u:{question}"), self.made(*reply))
 
     def sent(self, *words):
         return self.told(self.window(self.made(*words)))
@@ -57,9 +60,9 @@ class Talk(History):
 
 @pytest.fixture
 def talk():
-    """Make a `Talk`: ``talk("u:hi", "a:hello", limit=6)``."""
+    """Make a `Talk`: ``talk("u:hi", "a:hello", limit=6, trim_to=4)``."""
 
-    def make(*words, limit=None):
-        return Talk(limit).say(*words)
+    def make(*words, limit=None, trim_to=None):
+        return Talk(limit, trim_to).say(*words)
 
     return make

@@ -104,18 +104,21 @@ class Model:
         self.limit, self.trim_to = limit, trim_to
         self.changed_to(self.within_limit(self.messages), before)
 
-    def rollback(self, count):
+    def turns(self):
         turns = []
         for m in self.messages:
             if m["role"] not in ("system", "developer"):
                 if m["role"] == "user" or not turns:
                     turns.append([])
                 turns[-1].append(m)
-        left = turns[: max(0, len(turns) - count)]
-        gone = [m for turn in turns[len(left) :] for m in turn]
+        return turns
+
+    def rollback(self, count):
+        turns = self.turns()
+        gone = [m for turn in turns[max(0, len(turns) - count) :] for m in turn]
         if gone:
             self.changed_to(self.within_limit([m for m in self.messages if not any(m is g for g in gone)]))
-        return left[-1] if left else []
+        return self.turns()[-1] if self.turns() else []
 
     def remove(self, indexes):
         chosen = [self.messages[i] for i in indexes]  # raises IndexError before anything is changed
