@@ -1,0 +1,44 @@
+"""What `trim_to` is for: the service's prompt cache, which needs a beginning that stays the same."""
+
+from skk.openai import Chat
+
+TURNS = 400
+
+
+def texts(number):
+    """Give a question and an answer of 200 tokens each: the simulator counts one for three characters."""
+    return (f"{kind} {number} ".ljust(600, kind[0]) for kind in ("question", "answer"))
+
+
+def share_of_cache(simulator, **limits):
+    """Hold a long talk, and give how much of all prompts came from the cache, as the chat tells it."""
+    with Chat("sk-test-key", base_url=simulator.base_url, model="any-model", msg_max_count=40, **limits) as chat:
+        for number in range(TURNS):
+            question, answer = texts(number)
+            simulator.reply(answer)
+            chat.request(question)
+            assert answer == chat.last_answer
+            simulator.requests.clear()
+        assert 200 * TURNS <= chat.usage.completion_tokens < 202 * TURNS
+        return chat.usage.cached_tokens / chat.usage.prompt_tokens
+
+
+def test_trim_to_keeps_three_quarters_in_the_cache(simulator):
+    """A long talk with one larger cut now and then reads at least 75 % of its prompts from the cache."""
+    assert 0.75 <= share_of_cache(simulator, trim_to=30)
+
+
+def test_cutting_one_by_one_keeps_next_to_nothing(simulator):
+    """Without `trim_to` each request begins anew."""
+    assert share_of_cache(simulator) < 0.1
+
+
+def test_usage_is_what_the_service_counted(simulator):
+    """What the chat adds up is the sum of what came with the answers."""
+    chat = Chat("sk-test-key", base_url=simulator.base_url, model="any-model", msg_max_count=20, trim_to=10)
+    told = {"prompt_tokens": 0, "cached_tokens": 0}
+    for number in range(30):
+        usage = chat.request(next(texts(number))).usage
+        told["prompt_tokens"] += usage["prompt_tokens"]
+        told["cached_tokens"] += usage["prompt_tokens_details"]["cached_tokens"]
+    assert (told, True) == ({name: chat.usage[name] for name in told}, told["cached_tokens"] > 0)
