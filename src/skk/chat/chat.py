@@ -28,10 +28,33 @@ if TYPE_CHECKING:
 __all__ = ["Chat"]
 
 _PER_CALL = ("deadline", "max_tool_rounds", "on_tool", "on_reasoning")
-_NOTHING_SPENT = dict.fromkeys(
-    ["prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens", "cached_tokens"], 0
-)
-_counting = allocate_lock()
+_TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens", "cached_tokens")
+
+
+class Tally:
+    """What a chat's turns tell it. They do not hold the chat: a circle would keep both until the collector comes.
+
+    Attributes:
+        spent: the tokens of all steps so far.
+        last_answer: the answer of the turn that was completed last.
+    """
+
+    def __init__(self, last_answer: Answer | None = None) -> None:
+        self.spent = dict.fromkeys(_TOKENS, 0)
+        self.last_answer = last_answer
+        self._lock = allocate_lock()
+
+    def spend(self, usage: Reply) -> None:
+        """Add what a step took."""
+        from skk.turns import totals
+
+        more = totals(usage)
+        with self._lock:
+            self.spent = {name: count + more[name] for name, count in self.spent.items()}
+
+    def finish(self, turn: ChatTurn) -> None:
+        """Take over a turn that is complete."""
+        self.last_answer = turn.answer
 
 
 class Chat:
@@ -91,10 +114,9 @@ class Chat:
         self._body = split.body
         self._sending = split.sending
         self._plans: dict[tuple[str, bool], Plan] = {}
-        self._spent: dict[str, int] = {}
+        self._tally = Tally()
         self._system: Message | None = None
         self._latest: ChatTurn | None = None
-        self.last_answer: Answer | None = None
         self.system = ours.get("system")
 
     # ---- asking
@@ -191,9 +213,9 @@ class Chat:
             tokens=plan.room(self.max_context_tokens, system),
             shape=plan.shaping(shape),
             on_reasoning=ours.get("on_reasoning"),
-            spent=self._spend,
+            spent=self._tally.spend,
             deadline=ours.get("deadline"),
-            **{"done": self._finish, **more},
+            **{"done": self._tally.finish, **more},
         )
         return Asked(turn, options, ours, plan.toolbox)
 
@@ -249,15 +271,10 @@ class Chat:
             self._plans[name] = plan
         return plan
 
-    def _finish(self, turn: ChatTurn) -> None:
-        self.last_answer = turn.answer
-
-    def _spend(self, usage: Reply) -> None:
-        from skk.turns import totals
-
-        more = totals(usage)
-        with _counting:
-            self._spent = {name: self._spent.get(name, 0) + count for name, count in more.items()}
+    @property
+    def last_answer(self) -> Answer | None:
+        """The answer of the turn that was completed last; None before the first."""
+        return self._tally.last_answer
 
     @property
     def usage(self) -> Reply:
@@ -267,7 +284,7 @@ class Chat:
         ``reasoning_tokens`` were thoughts; ``total_tokens``. A stream is counted where the service says what it took:
         at other addresses than OpenAI's, ask for it with ``stream_options={"include_usage": True}``.
         """
-        return Reply({**_NOTHING_SPENT, **self._spent})
+        return Reply(self._tally.spent)
 
     @property
     def last_partial(self) -> str:
@@ -425,9 +442,10 @@ class Chat:
 
         What was done before the fork can be taken back in both; `usage` begins anew.
         """
-        own = {"_history": self._history.fork(), "_account": self._account.fork(), "_plans": {}, "_spent": {}}
         other = object.__new__(type(self))
-        vars(other).update({**vars(self), **own, "_latest": None})
+        vars(other).update(vars(self))
+        other._history, other._account = self._history.fork(), self._account.fork()
+        other._tally, other._plans, other._latest = Tally(self.last_answer), {}, None
         return other
 
     def pin_messages(self, *indexes: int) -> None:

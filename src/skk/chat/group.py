@@ -114,14 +114,15 @@ class GroupChat(Chat):
         lines = [_wanted(pair) for pair in wanted]
         if not lines:
             raise ValueError(say(mark("nobody is to speak: pass [(speaker, [audience, ...]), ...]")))
-        said = tuple(self._waiting)
+        waiting, tally = self._waiting, self._tally
+        said = tuple(waiting)
         told = scene(self.system, self.roles)
 
         def done(turn: ChatTurn) -> None:
             for line in said:
                 with suppress(ValueError):  # a request at the same time has told it too
-                    self._waiting.remove(line)
-            self._finish(turn)
+                    waiting.remove(line)
+            tally.finish(turn)
 
         return {
             "question": compose([question(said, lines)]),
