@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skk.errors import InvalidMessageError
+from skk.errors import InvalidMessageError, SkkError
 from skk.history import History, TurnRecord
 from skk.messages import Answer, Message, decode, message
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from skk.errors import ChatRequestError
+    from skk.failure import Failure
     from skk.messages import Reply
 
     class Tools(Protocol):
@@ -117,6 +118,11 @@ class ChatTurn(Turn):
         return bool(self._draft.pieces) or self._draft.thought_aloud
 
     @property
+    def fault(self) -> Exception | None:  # type: ignore[override]  # nobody sets it
+        """What a function of the caller's raised in the middle."""
+        return self._draft.fault
+
+    @property
     def complete(self) -> bool:
         """Whether the answer is there, so that trouble at the end of the connection is none."""
         return self._draft.finish_reason is not None
@@ -180,14 +186,29 @@ class ChatTurn(Turn):
             request_id=self.request_id,
         )
         if self._shape is not None:
-            answer = self._shape(answer)
+            answer = self._shaped(self._shape, answer)
         replies = (*self._steps, reply)
         self._history.append(TurnRecord(self._question, replies, self._usage, draft.finish_reason, self._beside))
         self.answer = answer
         self._snapshot = None
-        done, self._done = self._done, None  # the chat keeps its latest turn: a cycle would wait for the collector
-        if done is not None:
-            done(self)
+        if self._done is not None:
+            self._done(self)
+
+    def _shaped(self, shape: Callable[[Answer], Answer], answer: Answer) -> Answer:
+        try:
+            return shape(answer)
+        except SkkError:
+            raise
+        except Exception as error:  # of a validator of the caller's
+            self._draft.fault = error
+            raise
+
+    def judge(self, failure: Failure, another_key: bool, now: float) -> float:
+        """Decide what a failed attempt means; what a function of the caller's raised goes on as it is."""
+        fault, self._draft.fault = self._draft.fault, None  # else the two would wait for the collector
+        if fault is not None:
+            raise fault
+        return super().judge(failure, another_key, now)
 
     def take(self, results: tuple[Message, ...]) -> None:
         """Take in the results of the tool calls; the next step sends them."""

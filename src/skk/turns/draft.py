@@ -41,6 +41,7 @@ class Draft:
         fields: the fields of the assistant's message so far, beside role and content.
         finish_reason, usage, model: as the service sent them.
         thought_aloud: whether `on_reasoning` was called.
+        fault: what `on_reasoning` raised.
 
     Args:
         on_reasoning: called with each piece of what the model thinks aloud.
@@ -48,7 +49,7 @@ class Draft:
 
     __slots__ = (
         *("_aside", "_calls", "_ended", "_found", "_on_reasoning", "_streamed", "_thoughts"),
-        *("fields", "finish_reason", "model", "pieces", "thought_aloud", "usage"),
+        *("fault", "fields", "finish_reason", "model", "pieces", "thought_aloud", "usage"),
     )
 
     def __init__(self, on_reasoning: Callable[[str], object] | None = None) -> None:
@@ -65,6 +66,7 @@ class Draft:
         self._on_reasoning = on_reasoning
         self._thoughts: list[Callable[[], object]] = []
         self.thought_aloud = False
+        self.fault: Exception | None = None
 
     def absorb(self, events: Sequence[Event]) -> list[str]:
         """Take in events, give the texts that are new.
@@ -103,7 +105,11 @@ class Draft:
                     raise unreadable(event) from error
                 while self._thoughts:  # told out here: what a caller's function raises is no fault of the answer
                     self.thought_aloud = True
-                    self._thoughts.pop(0)()
+                    try:
+                        _tell(self._thoughts.pop(0))
+                    except Exception as error:
+                        self.fault = error
+                        raise
         return pieces[start:]
 
     def _absorb(self, event: dict[str, Any]) -> None:
@@ -234,6 +240,14 @@ class Draft:
         elif text := "".join(self.pieces):
             fields["content"] = text
         return fields
+
+
+def _tell(tell: Callable[[], object]) -> None:
+    told = tell()
+    if hasattr(told, "__await__"):
+        if hasattr(told, "close"):
+            told.close()  # it will not be awaited
+        raise TypeError("on_reasoning= is called, not awaited: give a function that is not asynchronous")
 
 
 def _text(value: object) -> str | None:

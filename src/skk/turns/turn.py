@@ -73,9 +73,11 @@ class Turn(ABC):
         waited: seconds spent so far on waiting for a key.
         request_id: the service's name for the request.
         last_error: what the last attempt that failed came to.
+        fault: what a function of the caller's raised in the middle: no trouble of the wire, whatever it is.
     """
 
     model: str | None = None
+    fault: Exception | None = None
 
     def __init__(self, *, deadline: float | None = None) -> None:
         self.deadline = deadline
