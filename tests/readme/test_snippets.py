@@ -1,5 +1,6 @@
-"""Every snippet of both READMEs runs as printed, against the simulator."""
+"""Every snippet of both READMEs and of the pages in docs runs as printed, against the simulator."""
 
+import ast
 import contextlib
 import io
 import os
@@ -15,19 +16,34 @@ from skk.simulator.pictures import draw
 
 ROOT = pathlib.Path(__file__).parents[2]
 READMES = ["README.md", "README.zh-CN.md"]
+PAGES = READMES + sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))
+IN_CHINESE = [page for page in PAGES if page.endswith(".zh-CN.md")]
 
 
-def blocks(readme, language):
-    text = (ROOT / readme).read_text(encoding="utf-8")
+def text_of(page):
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def blocks(page, language):
+    text = text_of(page)
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def promised(block):
-    """What a snippet says it prints: the comments behind `print(...)`, and those that quote a rollback."""
+    """What a snippet says it prints, and whether a line ends there.
+
+    That is: the comments behind `print(...)`, the lines of comment below it, and those that quote a rollback.
+    """
+    below = False
     for line in block.splitlines():
         code, _, said = line.rpartition("  # ")
-        if "print(" in code or (".rollback(" in code and said.startswith("[")):
-            yield said.strip()
+        if below and not code and line.lstrip().startswith("# "):
+            yield line.lstrip()[2:], True
+        elif "print(" in code or (".rollback(" in code and said.startswith("[")):
+            yield said.strip(), "end=" not in code
+            below = False
+        else:
+            below = "print(" in line
 
 
 @pytest.fixture
@@ -43,24 +59,38 @@ def as_a_reader(simulator, monkeypatch, tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("readme", READMES)
-def test_python_snippets_print_what_they_say(readme, as_a_reader):
-    """The snippets of a README run one after the other, and print what their comments say, in that order."""
+def run(block, page, namespace):
+    """Run a snippet, and hold what it prints against what it says."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(compile(block, page, "exec"), namespace)
+    printed, at = out.getvalue() + "\n", 0
+    for said, to_the_end in promised(block):
+        wanted = said + "\n" if to_the_end else said
+        assert wanted in printed[at:], f"{said!r} is not in {printed[at:]!r}, printed by\n{block}"
+        at = printed.index(wanted, at) + len(said)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_snippets_print_what_they_say(page, as_a_reader, monkeypatch):
+    """The snippets of a page run one after the other, and print what their comments say, in that order."""
+    monkeypatch.setenv("SKK_LANG", "zh" if page in IN_CHINESE else "en")
     namespace = {"__name__": "snippet"}
-    found = blocks(readme, "python")
-    assert len(found) >= 10
+    found = blocks(page, "python")
+    assert len(found) >= (10 if page in READMES else 5)
     for block in found:
-        with contextlib.redirect_stdout(io.StringIO()) as out:
-            exec(compile(block, readme, "exec"), namespace)
-        printed, at = out.getvalue(), 0
-        for said in promised(block):
-            assert said in printed[at:], f"{said!r} is not in {printed[at:]!r}, printed by\n{block}"
-            at = printed.index(said, at) + len(said)
+        run(block, page, namespace)
 
 
-def test_a_snippet_that_lies_is_found():
+@pytest.mark.parametrize("lie", ["print(1 + 1)  # 3", "print(10)  # 1", "print(1)\n# 1\n# 2", "print(1, end='')  # 2"])
+def test_a_snippet_that_lies_is_found(lie):
     """The guard can fail: a comment that is not what is printed is noticed."""
-    assert ["2"] == list(promised("print(1 + 1)  # 2\nx = 3  # not printed\n"))
+    with pytest.raises(AssertionError, match="is not in"):
+        run(lie, "page", {})
+
+
+def test_other_comments_are_no_promise():
+    """What does not stand behind or below a print is said, not printed."""
+    run("x = 3  # not printed\n# nor this\nprint(x)  # 3\n# nor this\n", "page", {})
     assert [] == list(promised("chat.rollback()  # takes the last turn back\n"))
 
 
@@ -108,8 +138,61 @@ def test_the_readme_answers_before_line_40():
         assert len(textwrap.dedent(top)) < 3000
 
 
-def test_both_readmes_have_the_same_sections():
-    """What one language tells, the other tells too."""
-    english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in READMES)
-    assert english.count("\n## ") == chinese.count("\n## ")
-    assert len(blocks(READMES[0], "python")) == len(blocks(READMES[1], "python"))
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in READMES])
+def test_a_page_begins_with_code(page):
+    """A page says in a sentence what it gives, and shows it within ten lines."""
+    assert "```python" in text_of(page).splitlines()[:10]
+
+
+class _WithoutTexts(ast.NodeTransformer):
+    """Code without what may be said in another language."""
+
+    def visit_Constant(self, node):
+        return ast.Constant("") if isinstance(node.value, str) else node
+
+    def visit_JoinedStr(self, node):
+        return ast.Constant("")
+
+
+@pytest.mark.parametrize("page", IN_CHINESE)
+def test_both_languages_have_the_same_sections_and_the_same_code(page):
+    """What one language tells, the other tells too; the code differs in texts and comments alone."""
+    both = [page.replace(".zh-CN", ""), page]
+    sections = [text_of(name).count("\n## ") for name in both]
+    assert sections[0] == sections[1]
+    code = [[ast.unparse(_WithoutTexts().visit(ast.parse(block))) for block in blocks(name, "python")] for name in both]
+    assert code[0] == code[1]
+
+
+def test_every_page_is_there_in_both_languages():
+    """A page without its other half is found."""
+    assert sorted(IN_CHINESE) == sorted(
+        page.removesuffix(".md") + ".zh-CN.md" for page in PAGES if page not in IN_CHINESE
+    )
+
+
+def anchor(heading):
+    """What GitHub makes of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page):
+    """A link inside the repository names a file, and a section that is there."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
+        if "://" in target:
+            continue
+        path, _, section = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.exists(), target
+        if section:
+            headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            assert section in map(anchor, headings), target
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_test_that_a_page_names_is_there(page):
+    """A proof that is named can be run."""
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    for name in re.findall(r"`(test_\w+)`", text_of(page)):
+        assert f"def {name}(" in tests, name
