@@ -23,6 +23,18 @@ def test_a_question_larger_than_the_limit_is_sent_whole(talk):
     assert ["p*", "q2", "q3", "q4"] == talk("u:p*", "a:a1", limit=2).sent("u:q2", "u:q3", "u:q4")
 
 
+@pytest.mark.parametrize(("words", "sent"), [
+    (["a:a1", "u:q2"], ["q2"]),
+    (["u:q1", "c:", "1:r1"], ["", "r1"]),
+    (["u:q1", "a:a1"], []),
+])  # fmt: skip
+def test_without_a_question_the_last_message_asks(talk, words, sent):
+    """A message of the user or a result that stands last is the question then, and a question is always sent."""
+    history = talk(*words)
+    few = (0, lambda _: 1)
+    assert sent == history.told(history.window((), tokens=few))
+
+
 def test_asking_changes_nothing(talk):
     """The history is what it was before the question was sent."""
     history = talk("u:q1", "a:a1", limit=2)

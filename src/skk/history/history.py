@@ -186,7 +186,7 @@ class History:
         """Give the messages of a request: what the limits leave of the history, and the question, last.
 
         Args:
-            question: the messages that ask.
+            question: the messages that ask; without any, the last message of the history does.
             snapshot: the history to ask from, by default the one of now.
             tokens: how many tokens the messages may have, and what counts them; None for any number.
             left_out: takes in the index of each message that is left out, and why: ``"limit"``, ``"tokens"``
@@ -206,6 +206,8 @@ class History:
 
         if self._tools:
             leave_out(incomplete(messages, question=asked), "tool_group")
+        if not asked and messages and messages[-1].role in ("user", "tool"):
+            asked = 1  # a request without a question of its own asks with the last message
         if state.limit is not None and len(messages) > state.limit:
             most = state.limit if state.trim_to is None else state.trim_to
             leave_out(excess(messages, len(messages) - most, question=asked), "limit")
