@@ -27,6 +27,10 @@ class OutOfTime(Exception):  # noqa: N818  # never seen by a caller: the turn kn
     """The turn's time is over."""
 
 
+class _Stopped(Exception):  # noqa: N818
+    """A tool raised what is no `Exception`: the caller's own task raises it."""
+
+
 class ToolCall:
     """One call that a model asks for.
 
@@ -195,7 +199,13 @@ class ToolRun:
                 call.tell(await value if inspect.isawaitable(value) else value)
             except Exception as error:  # noqa: BLE001  # the model's to hear of
                 call.fail(error)
+            except (asyncio.CancelledError, GeneratorExit):
+                raise
+            except BaseException as error:  # Ctrl-C, exit: out of this task it would break off the loop
+                stopped.append(error)
+                raise _Stopped from error
 
+        stopped: list[BaseException] = []
         calls = self._calls(pending)
         try:
             async with asyncio.timeout(left) as limit:
@@ -203,10 +213,13 @@ class ToolRun:
                     if call.result is None and self._on_tool is not None:
                         permission = self._on_tool(call)
                         call.decide(await permission if inspect.isawaitable(permission) else permission)
-                async with asyncio.TaskGroup() as group:
-                    for call in calls:
-                        if call.result is None:
-                            group.create_task(run(call))
+                try:
+                    async with asyncio.TaskGroup() as group:
+                        for call in calls:
+                            if call.result is None:
+                                group.create_task(run(call))
+                except ExceptionGroup:
+                    raise stopped[0] from None
         except TimeoutError:
             if limit.expired():
                 raise OutOfTime from None
