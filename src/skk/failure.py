@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["Failure", "Kind"]
+__all__ = ["CallerFailed", "Failure", "Kind"]
+
+
+class CallerFailed(Exception):  # noqa: N818  # never seen by a caller: its cause is
+    """A function of the caller's raised in the middle of a request: no trouble of the wire, whatever it is."""
 
 
 class Kind(enum.Enum):

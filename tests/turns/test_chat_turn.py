@@ -5,6 +5,7 @@ import json
 import pytest
 
 from skk.errors import ChatRequestError, InvalidResponseError
+from skk.failure import CallerFailed
 from skk.history import History
 from skk.messages import Answer, decode, message
 from skk.turns import DONE, ChatTurn
@@ -129,7 +130,7 @@ class TestCommit:
         assert history.messages is before
 
     def test_a_shape_that_raises_changes_nothing(self, history):
-        """What makes the caller's answer comes before the change."""
+        """What makes the caller's answer comes before the change; what it raises is known as the caller's."""
 
         def shape(answer):
             raise ValueError("no shape")
@@ -138,8 +139,9 @@ class TestCommit:
         turn = turn_of(history, shape=shape, done=pytest.fail)
         turn.prepare()
         turn.absorb([whole()])
-        with pytest.raises(ValueError, match="no shape"):
+        with pytest.raises(CallerFailed) as caught:
             turn.commit()
+        assert "no shape" == str(caught.value.__cause__)
         assert (history.messages is before, turn.answer) == (True, None)
 
     def test_shape_and_done(self, history):

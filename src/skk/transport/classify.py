@@ -12,10 +12,9 @@ import openai
 from skk import errors
 from skk.config import Secret
 from skk.errors.service import BY_STATUS
-from skk.failure import Failure, Kind
+from skk.failure import CallerFailed, Failure, Kind
 from skk.texts import mark, say
 
-from .clients import KeySourceFailed
 from .retired import RETIRED
 
 TYPE_CHECKING = False
@@ -50,7 +49,7 @@ def classify(error: Exception, lease: Lease, *, base_url: str, model: str | None
         base_url: where it was sent to.
         model: the model that was asked.
     """
-    if isinstance(error, KeySourceFailed):  # a callable of the caller's: its own error is what to show
+    if isinstance(error, CallerFailed):
         cause = error.__cause__
         return Failure(Kind.FOREIGN, cause if isinstance(cause, Exception) else error)
     redact(error, lease.secret)

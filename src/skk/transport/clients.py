@@ -18,6 +18,7 @@ import openai
 
 from skk.config import DEFAULT_BASE_URL, Secret
 from skk.errors import ConfigurationError
+from skk.failure import CallerFailed
 from skk.texts import mark
 
 from .account import Share
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
     from typing import Any
 
-__all__ = ["HTTP", "Client", "Connection", "KeySourceFailed", "agive_back", "credentials_elsewhere", "give_back"]
+__all__ = ["HTTP", "Client", "Connection", "agive_back", "credentials_elsewhere", "give_back"]
 
 # The SDK's HTTP library, httpx or (since 3.0) httpx2, by the class that the SDK takes its timeouts from.
 HTTP: Any = sys.modules[openai.Timeout.__init__.__module__.partition(".")[0]]
@@ -51,10 +52,6 @@ _MOST_COPIES = 1024
 
 # A client goes with its last user; the newest ones stay for those who make a new Chat for each request.
 _MOST_UNUSED = 16
-
-
-class KeySourceFailed(Exception):  # noqa: N818  # never seen by a caller: its cause is
-    """A caller's callable gave no key; the cause says why."""
 
 
 def give_back(share: Share) -> None:
@@ -267,14 +264,14 @@ class Client:
                     raise TypeError("this api_key= is asynchronous: use async_request(...)")
                 return Secret(key).reveal()
             except Exception as error:
-                raise KeySourceFailed from error
+                raise CallerFailed from error
 
         async def provide_async() -> str:
             try:
                 key = secret()
                 return Secret(await key if hasattr(key, "__await__") else key).reveal()
             except Exception as error:
-                raise KeySourceFailed from error
+                raise CallerFailed from error
 
         return provide if self._sync else provide_async
 

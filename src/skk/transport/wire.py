@@ -9,7 +9,6 @@ import time
 import openai
 
 from skk.errors import ChatRequestError, InvalidResponseError, RequestDeadlineError
-from skk.failure import Failure, Kind
 from skk.keys import Lease
 from skk.texts import mark, say
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from skk.failure import Failure
     from skk.keys import AKPool, OneKey
     from skk.turns import Request, Turn
 
@@ -107,8 +107,6 @@ class Wire:
 
     def classify(self, error: Exception, lease: Lease, turn: Turn) -> Failure:
         """Say what went wrong, and take the key out of every error in the chain."""
-        if error is turn.fault:
-            return Failure(Kind.FOREIGN, error)
         failure = classify(error, lease, base_url=self.connection.base_url, model=turn.model)
         logger.debug("attempt %d with key %s failed: %r", turn.attempts + 1, lease.fingerprint, failure.error)
         return failure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from skk.errors import InvalidMessageError, SkkError
+from skk.failure import CallerFailed
 from skk.history import History, TurnRecord
 from skk.messages import Answer, Message, decode, message
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from skk.errors import ChatRequestError
-    from skk.failure import Failure
     from skk.messages import Reply
 
     class Tools(Protocol):
@@ -118,11 +118,6 @@ class ChatTurn(Turn):
         return bool(self._draft.pieces) or self._draft.thought_aloud
 
     @property
-    def fault(self) -> Exception | None:  # type: ignore[override]  # nobody sets it
-        """What a function of the caller's raised in the middle."""
-        return self._draft.fault
-
-    @property
     def complete(self) -> bool:
         """Whether the answer is there, so that trouble at the end of the connection is none."""
         return self._draft.finish_reason is not None
@@ -199,16 +194,8 @@ class ChatTurn(Turn):
             return shape(answer)
         except SkkError:
             raise
-        except Exception as error:  # of a validator of the caller's
-            self._draft.fault = error
-            raise
-
-    def judge(self, failure: Failure, another_key: bool, now: float) -> float:
-        """Decide what a failed attempt means; what a function of the caller's raised goes on as it is."""
-        fault, self._draft.fault = self._draft.fault, None  # else the two would wait for the collector
-        if fault is not None:
-            raise fault
-        return super().judge(failure, another_key, now)
+        except Exception as error:  # a validator of the caller's
+            raise CallerFailed from error
 
     def take(self, results: tuple[Message, ...]) -> None:
         """Take in the results of the tool calls; the next step sends them."""

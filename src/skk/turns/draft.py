@@ -11,6 +11,7 @@ import random
 from functools import partial
 
 from skk.errors import SkkError
+from skk.failure import CallerFailed
 from skk.messages import Reply, encode
 from skk.texts import mark
 
@@ -41,7 +42,6 @@ class Draft:
         fields: the fields of the assistant's message so far, beside role and content.
         finish_reason, usage, model: as the service sent them.
         thought_aloud: whether `on_reasoning` was called.
-        fault: what `on_reasoning` raised.
 
     Args:
         on_reasoning: called with each piece of what the model thinks aloud.
@@ -49,7 +49,7 @@ class Draft:
 
     __slots__ = (
         *("_aside", "_calls", "_ended", "_found", "_on_reasoning", "_streamed", "_thoughts"),
-        *("fault", "fields", "finish_reason", "model", "pieces", "thought_aloud", "usage"),
+        *("fields", "finish_reason", "model", "pieces", "thought_aloud", "usage"),
     )
 
     def __init__(self, on_reasoning: Callable[[str], object] | None = None) -> None:
@@ -66,7 +66,6 @@ class Draft:
         self._on_reasoning = on_reasoning
         self._thoughts: list[Callable[[], object]] = []
         self.thought_aloud = False
-        self.fault: Exception | None = None
 
     def absorb(self, events: Sequence[Event]) -> list[str]:
         """Take in events, give the texts that are new.
@@ -103,13 +102,12 @@ class Draft:
                     raise
                 except _SHAPE_ERRORS as error:
                     raise unreadable(event) from error
-                while self._thoughts:  # told out here: what a caller's function raises is no fault of the answer
+                while self._thoughts:
                     self.thought_aloud = True
                     try:
                         _tell(self._thoughts.pop(0))
                     except Exception as error:
-                        self.fault = error
-                        raise
+                        raise CallerFailed from error
         return pieces[start:]
 
     def _absorb(self, event: dict[str, Any]) -> None:

@@ -73,11 +73,9 @@ class Turn(ABC):
         waited: seconds spent so far on waiting for a key.
         request_id: the service's name for the request.
         last_error: what the last attempt that failed came to.
-        fault: what a function of the caller's raised in the middle: no trouble of the wire, whatever it is.
     """
 
     model: str | None = None
-    fault: Exception | None = None
 
     def __init__(self, *, deadline: float | None = None) -> None:
         self.deadline = deadline
@@ -151,7 +149,12 @@ class Turn(ABC):
         self.last_error = failure.error
         delay = 0.0 if another_key else self._delay(failure, now)
         if delay is None or self.shown:
-            raise self.final(failure, now)
+            error = self.final(failure, now)
+            context = error.__context__
+            try:
+                raise error
+            finally:
+                error.__context__ = context  # its own: how we were told of it is not worth telling
         self.request_id = None
         return delay
 
@@ -169,9 +172,11 @@ class Turn(ABC):
 
     def final(self, failure: Failure, now: float) -> Exception:
         """Give the error that the caller sees."""
+        error = failure.error
+        if failure.kind is Kind.FOREIGN:
+            return error
         from skk import errors
 
-        error = failure.error
         if failure.kind is Kind.TIMED_OUT and self.ends_at is not None and now >= self.ends_at:
             error = errors.RequestDeadlineError(seconds=self.deadline, cause=failure.error)
         elif self.shown and failure.kind in (Kind.UNREACHABLE, Kind.TIMED_OUT):
