@@ -43,9 +43,9 @@ class Model:
                 found.append([m])
         return found
 
-    def cut(self, groups, most, fixed=0):
-        """Let the earliest groups without a pin go until `most` messages are left; the last `fixed` cannot."""
-        movable = [g for g in groups[: len(groups) - fixed] if not any(m.get("pinned") for m in g)]
+    def cut(self, groups, most, fixed=()):
+        """Let the earliest groups without a pin go until `most` messages are left; what is `fixed` stays."""
+        movable = [g for g in groups if not any(m.get("pinned") or any(m is f for f in fixed) for m in g)]
         while sum(map(len, groups)) > most and movable:
             gone = movable.pop(0)
             groups = [g for g in groups if g is not gone]
@@ -75,12 +75,19 @@ class Model:
         results = [m["tool_call_id"] for m in group if m["role"] == "tool"]
         return sorted(wanted) == sorted(results)
 
-    def window(self, question):
-        groups = self.groups(self.messages + question)
-        asks = [any(m is q for m in g for q in question) for g in groups]
-        groups = [g for g, is_question in zip(groups, asks, strict=True) if is_question or self.acceptable(g)]
+    def window(self, question, steps=()):
+        messages = self.messages + question + list(steps)
+        fixed = [*question, *steps]
+        groups = [g for g in self.groups(messages) if any(m is f for m in g for f in fixed) or self.acceptable(g)]
         messages = [m for g in groups for m in g]
-        return self.cut(groups, self.most, fixed=sum(asks)) if self.passes(messages) else messages
+        before = messages[: len(messages) - len(fixed)]
+        if not question and before and before[-1]["role"] in ("user", "tool"):
+            fixed = [before[-1], *fixed]
+        if self.passes(messages):
+            if self.trim_to is not None:
+                messages = self.cut(groups, self.trim_to + len(steps), fixed)
+            messages = self.cut(self.groups(messages), self.limit, fixed)
+        return messages
 
     # ---- the verbs
 
@@ -184,7 +191,10 @@ class Pair:
         return found
 
     def ask(self, question, reply):
-        assert self.plain(self.model.window(question)) == decode(self.history.window(self.made(question)))
+        for count in range(len(reply)):
+            steps = reply[:count]
+            sent = self.history.window(self.made(question), steps=self.made(steps))
+            assert self.plain(self.model.window(question, steps)) == decode(sent)
         self.change(History.append, TurnRecord(self.made(question), self.made(reply)))
         self.model.ask(question, reply)
 
@@ -279,6 +289,15 @@ FORMS = [
 ]
 
 
+# the last ones with steps of tools
+ANSWER = {"role": "assistant", "content": "hi"}
+WITH_TOOLS = [
+    [call("a"), result("a"), ANSWER],
+    [call("a", "b"), result("b"), result("a"), call("a"), result("a"), ANSWER],
+]
+REPLIES = [[ANSWER], [ANSWER], [ANSWER], [call("a")], [call("b")], [call("a", "b")], *WITH_TOOLS]
+
+
 def numbered(messages, number):
     """Tell equal messages apart."""
     return [{**m, "name": f"{number}.{i}"} for i, m in enumerate(messages)]
@@ -289,7 +308,7 @@ def numbered(messages, number):
 pins = st.sampled_from([{}, {}, {}, {"pinned": True}])
 some = st.lists(st.builds(lambda form, pin: {**form, **pin}, st.sampled_from(FORMS), pins), max_size=4)
 questions = st.one_of(st.just([{"role": "user", "content": "hi"}]), some)
-replies = st.sampled_from([[{"role": "assistant", "content": "hi"}], [call("a")], [call("a", "b")]])
+replies = st.sampled_from(REPLIES)
 
 
 class HistoryMachine(RuleBasedStateMachine):
@@ -384,8 +403,7 @@ def walk(steps, seed):
             try:
                 if what < 0.35:
                     question = [{"role": "user", "content": f"{step}"}] if what < 0.27 else some(3)
-                    reply = [chance.choice(FORMS[2:3] * 4 + FORMS[5:8])]
-                    pair.ask(numbered(question, f"{step}.q"), numbered(reply, f"{step}.a"))
+                    pair.ask(numbered(question, f"{step}.q"), numbered(chance.choice(REPLIES), f"{step}.a"))
                 elif what < 0.48:
                     pair.forge(some(4))
                 elif what < 0.56:

@@ -129,6 +129,41 @@ def test_the_beginning_stays_the_same_between_two_cuts(talk, trim_to, turns):
     assert turns == third
 
 
+# ---- tools: a request for each step of a turn
+
+
+def beginnings(history, question, *steps):
+    """Give what each request of a turn sends, without its own messages."""
+    question = history.made(*question)
+    own = [history.made(*steps[:count]) for count in range(0, len(steps) + 1, 2)]
+    return [
+        history.told(found)[: len(found) - len(question) - len(made)]
+        for made in own
+        for found in [history.window(question, steps=made)]
+    ]
+
+
+def test_every_step_of_a_turn_begins_alike(talk):
+    """The cut stays where the first request made it, also while calls and results are added."""
+    history = talk(*FULL, limit=6, trim_to=3)
+    assert [["q3", "a3"]] * 2 == beginnings(history, ["u:q4"], "c:", "1:r1")
+
+
+def test_a_step_that_passes_the_limit_cuts_where_the_answer_would(talk):
+    """What is kept of the turn begins as its last request did."""
+    history = talk(*FULL[:5], limit=6, trim_to=3)
+    assert [["q1", "a1", "q2", "a2", "q3"], ["a2", "q3"]] == beginnings(history, ["u:q4"], "c:", "1:r1")
+    history.append(history.record("q4", "c:", "1:r1", "a:a4"))
+    assert ["a2", "q3", "q4", "", "r1", "a4"] == history.words
+
+
+def test_steps_never_pass_the_limit(talk):
+    """A request sends no more than the limit, as far as its own messages allow."""
+    history = talk(*FULL, limit=6, trim_to=4)
+    steps = ["c:", "1:r1", "c:", "1:r2"]
+    assert [["a2", "q3", "a3"], ["a2", "q3", "a3"], ["a3"]] == beginnings(history, ["u:q4"], *steps)
+
+
 # ---- what is refused
 
 

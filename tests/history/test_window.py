@@ -35,6 +35,13 @@ def test_without_a_question_the_last_message_asks(talk, words, sent):
     assert sent == history.told(history.window((), tokens=few))
 
 
+def test_without_a_question_the_last_message_asks_in_every_step(talk):
+    """A call and its results answer it: they never push it out."""
+    history = talk("u:q1", "a:a1", "u:q2", limit=3)
+    history._state.limit = 1
+    assert ["q2", "", "r1"] == history.told(history.window((), steps=history.made("c:", "1:r1")))
+
+
 def test_asking_changes_nothing(talk):
     """The history is what it was before the question was sent."""
     history = talk("u:q1", "a:a1", limit=2)

@@ -180,6 +180,7 @@ class History:
         question: Messages,
         snapshot: Messages | None = None,
         *,
+        steps: Messages = (),
         tokens: tuple[int, Callable[[Message], int]] | None = None,
         left_out: dict[int, str] | None = None,
     ) -> Messages:
@@ -188,14 +189,15 @@ class History:
         Args:
             question: the messages that ask; without any, the last message of the history does.
             snapshot: the history to ask from, by default the one of now.
+            steps: the tool calls and results that came since, for the next request of the same turn.
             tokens: how many tokens the messages may have, and what counts them; None for any number.
             left_out: takes in the index of each message that is left out, and why: ``"limit"``, ``"tokens"``
                 or ``"tool_group"``.
         """
         state = self._state
-        messages = (state.messages if snapshot is None else snapshot) + question
+        messages = (state.messages if snapshot is None else snapshot) + (question + steps)  # one copy
         places: Sequence[int] = range(len(messages))
-        asked = len(question)
+        fixed = len(question) + len(steps)
 
         def leave_out(ranges: Ranges, reason: str) -> None:
             nonlocal messages, places
@@ -205,16 +207,17 @@ class History:
             messages = without(messages, ranges) if ranges else messages
 
         if self._tools:
-            leave_out(incomplete(messages, question=asked), "tool_group")
-        if not asked and messages and messages[-1].role in ("user", "tool"):
-            asked = 1  # a request without a question of its own asks with the last message
+            leave_out(incomplete(messages, question=fixed), "tool_group")
+        if not question and fixed < len(messages) and messages[-fixed - 1].role in ("user", "tool"):
+            fixed += 1  # a request without a question of its own asks with the last message
         if state.limit is not None and len(messages) > state.limit:
-            most = state.limit if state.trim_to is None else state.trim_to
-            leave_out(excess(messages, len(messages) - most, question=asked), "limit")
+            if state.trim_to is not None:  # as `append` will cut: steps and answer do not move the cut
+                leave_out(excess(messages, len(messages) - len(steps) - state.trim_to, question=fixed), "limit")
+            leave_out(excess(messages, len(messages) - state.limit, question=fixed), "limit")
         if tokens is not None:
             most, count = tokens
             over = sum(map(count, messages)) - most
-            leave_out(excess(messages, over, question=asked, size=count), "tokens")
+            leave_out(excess(messages, over, question=fixed, size=count), "tokens")
         return messages
 
     def append(self, record: TurnRecord) -> None:
