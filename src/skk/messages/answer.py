@@ -75,6 +75,10 @@ class Answer(str):
     model: str | None = None
     request_id: str | None = None
 
+    def _repr_markdown_(self) -> str:
+        """Show the answer in a notebook."""
+        return str(self)
+
     @property
     def tool_calls(self) -> list[dict[str, Any]]:
         return (self.message or {}).get("tool_calls") or []

@@ -13,14 +13,14 @@ __all__ = ["added", "totals"]
 
 
 def added(known: Mapping[str, Any] | None, more: Reply) -> Reply:
-    """Add what another step took: numbers are added at every depth, anything else is the newest.
+    """Add what another step took: numbers are added at every depth, null adds nothing, anything else is the newest.
 
     >>> added({"prompt_tokens": 3}, Reply({"prompt_tokens": 4, "completion_tokens": 1}))
     {'prompt_tokens': 7, 'completion_tokens': 1}
     """
     if known is None:
         return more
-    found = {**known, **more}
+    found = {**known, **{name: value for name, value in more.items() if value is not None or name not in known}}
     for name in known.keys() & more.keys():
         one, other = known[name], more[name]
         if isinstance(one, dict) and isinstance(other, dict):
@@ -49,7 +49,9 @@ def totals(usage: Mapping[str, Any]) -> dict[str, int]:
 
 def _number(fields: Any, name: str) -> int:
     value = fields.get(name) if isinstance(fields, dict) else None
-    return value if isinstance(value, int) else 0
+    if isinstance(value, float) and value.is_integer():  # some gateways write 8.0
+        return int(value)
+    return value if type(value) is int else 0
 
 
 def _is_number(value: object) -> bool:
