@@ -1,4 +1,4 @@
-"""The two drivers are the same but for `async` and `await`. This guard is seen failing, so it can be trusted."""
+"""What stands there twice is the same but for `async` and `await`. These guards are seen failing: trust them."""
 
 import ast
 import inspect
@@ -6,6 +6,7 @@ import textwrap
 
 import pytest
 
+from skk.tools import AsyncSteps, Steps
 from skk.transport import adrive, drive
 
 
@@ -71,3 +72,89 @@ def test_an_edit_of_one_driver_alone_is_caught(edited, old, new):
     changed = source.replace(old, new)
     assert changed != source
     assert body(changed) != body(inspect.getsource(other))
+
+
+# How the asynchronous words of `AsyncSteps` are called in `Steps`.
+WORDS = {
+    "AsyncSteps": "Steps",
+    "AsyncGenerator": "Generator",
+    "__aiter__": "__iter__",
+    "__anext__": "__next__",
+    "aclose": "close",
+    "aresults": "results",
+    "StopAsyncIteration": "StopIteration",
+}
+
+
+class SyncClass(Sync):
+    def visit_AsyncFunctionDef(self, n):
+        return self.visit(ast.FunctionDef(**{name: getattr(n, name) for name in n._fields}))
+
+    def visit_FunctionDef(self, n):
+        n.name = WORDS.get(n.name, n.name)
+        return self.generic_visit(n)
+
+    def visit_ClassDef(self, n):
+        n.name = WORDS.get(n.name, n.name)
+        return self.generic_visit(n)
+
+    def visit_Name(self, n):
+        n.id = WORDS.get(n.id, n.id)
+        return n
+
+    def visit_Attribute(self, n):
+        n.attr = WORDS.get(n.attr, n.attr)
+        return self.generic_visit(n)
+
+    def visit_Subscript(self, n):
+        text = ast.unparse(n).replace("AsyncGenerator[str, None]", "Generator[str]")
+        return ast.parse(text, mode="eval").body
+
+    def visit_Call(self, n):
+        if isinstance(n.func, ast.Attribute) and n.func.attr == "aresults":  # a loop has a clock of its own
+            n.args.append(ast.parse("self._now", mode="eval").body)
+        return self.generic_visit(n)
+
+
+def whole(source):
+    return ast.dump(SyncClass().visit(ast.parse(textwrap.dedent(source)).body[0]))
+
+
+def test_steps_are_twins():
+    """Without the asynchronous words both classes are the same, docstrings and annotations included."""
+    assert whole(inspect.getsource(Steps)) == whole(inspect.getsource(AsyncSteps))
+
+
+EDITS_OF_STEPS = [
+    ("(_Rounds)", ""),
+    ('"""The texts of all steps of a turn."""', '"""The texts."""'),
+    ("_pieces: ", "_parts: "),
+    ("return self\n", "return self._pieces\n"),
+    ("while True:", "if True:"),
+    ("for text in self._pieces:", "for text in list(self._pieces):"),
+    ("return text", "return text.strip()"),
+    ("calls = self._next()", "calls = self._turn.pending"),
+    ("if not calls:", "if calls is None:"),
+    ("if not calls:\n                raise", "if not calls:\n                return"),
+    ("(calls, self._left()", "(calls, None"),
+    ("(calls, self._left()", "(calls[:1], self._left()"),
+    ("results(calls, self._left()", "results(calls, self._left(), 1"),
+    ("except OutOfTime:", "except (OutOfTime, OSError):"),
+    ("raise self._late() from None", "raise self._late()"),
+    ("Iteration as error:", "Iteration and Exception as error:"),
+    ('raise RuntimeError("on_tool raised an error that ends loops") from error', "raise"),
+    ("self._go_on(results)", "pass"),
+    ("self._go_on(results)", "self._turn.take(results)"),
+    ("self._pieces.", "self._turn."),
+]
+
+
+@pytest.mark.parametrize("edited", [Steps, AsyncSteps])
+@pytest.mark.parametrize(("old", "new"), EDITS_OF_STEPS)
+def test_an_edit_of_one_class_of_steps_alone_is_caught(edited, old, new):
+    """Whatever is changed in one class and not in its twin fails the test above."""
+    other = AsyncSteps if edited is Steps else Steps
+    source = inspect.getsource(edited)
+    changed = source.replace(old, new)
+    assert changed != source
+    assert whole(changed) != whole(inspect.getsource(other))
