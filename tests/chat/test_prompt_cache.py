@@ -1,6 +1,6 @@
 """What `trim_to` is for: the service's prompt cache, which needs a beginning that stays the same."""
 
-from skk.openai import Chat
+from skk.openai import Chat, assistant_msg, user_msg
 
 TURNS = 400
 
@@ -42,3 +42,20 @@ def test_usage_is_what_the_service_counted(simulator):
         told["prompt_tokens"] += usage["prompt_tokens"]
         told["cached_tokens"] += usage["prompt_tokens_details"]["cached_tokens"]
     assert (told, True) == ({name: chat.usage[name] for name in told}, told["cached_tokens"] > 0)
+
+
+def test_the_steps_of_a_turn_begin_alike(simulator):
+    """Where calls and results pass the limit, the cut stays where it was: each step reads the last from the cache."""
+    chat = Chat("sk-test-key", base_url=simulator.base_url, model="any-model", msg_max_count=12, trim_to=6)
+    chat.add_dialogs(*[m for n in range(6) for m in (user_msg(f"question {n}"), assistant_msg(f"answer {n}"))])
+    for number in range(3):
+        calls = [{"id": f"call_{number}", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
+        simulator.reply({"content": None, "tool_calls": calls}, finish_reason="tool_calls")
+    chat.request("go on", tools=[look])
+    beginnings = [sent.json["messages"][:6] for sent in simulator.requests]
+    assert [beginnings[0]] * 4 == beginnings
+
+
+def look() -> str:
+    """Look around."""
+    return "nothing"

@@ -6,9 +6,10 @@ import random
 
 import pytest
 
+from skk.errors import ChatRequestError, InvalidMessageError
 from skk.history import PRIMING, TokenCounter
 from skk.messages import message
-from skk.openai import Chat, Multimodal_Part, system_msg, user_msg
+from skk.openai import Chat, Multimodal_Part, assistant_msg, system_msg, user_msg
 
 MODEL = "any-model"
 PINNED = "ignore:all .* messages that msg_max_count allows:UserWarning"
@@ -219,3 +220,170 @@ def test_ten_thousand_windows_are_what_is_sent(simulator, ask):
     seed = int(os.environ["PROVE_SEED"]) if "PROVE_SEED" in os.environ else random.SystemRandom().randrange(10**9)
     print(f"PROVE_SEED={seed}")
     walk(simulator, ask, 2_500, seed)
+
+
+# ---- what it is
+
+
+def look() -> str:
+    """Look around."""
+    return "nothing"
+
+
+def test_a_question_that_was_added_is_sent_with_every_step(chat, simulator):
+    """Calls and results never push out the message that they answer, whatever the limit of tokens."""
+    chat.add_dialogs(user_msg("an earlier one"), user_msg("look around"))
+    chat.max_context_tokens = 1
+    calls = [{"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
+    simulator.reply({"content": None, "tool_calls": calls}, finish_reason="tool_calls")
+    chat.request(tools=[look])
+    assert [user_msg("look around")] * 2 == [sent.json["messages"][0] for sent in simulator.requests]
+
+
+def pinned(given):
+    return {**given, "pinned": True}
+
+
+def test_each_message_that_is_left_out_has_its_reason(chat):
+    """Kind, index and message; the reason in words; in the order of the history."""
+    chat.add_dialogs(call("a"), user_msg("one"), user_msg("two"), user_msg("three " * 99), user_msg("four"))
+    chat.msg_max_count, chat.max_context_tokens = 5, 40
+    left_out = chat.window("five", "six").left_out
+    expected = [
+        (0, call("a"), "tool_group", "a tool call and its results are not all there"),
+        (1, user_msg("one"), "tokens", "more than max_context_tokens=40"),
+        (2, user_msg("two"), "tokens", "more than max_context_tokens=40"),
+        (3, user_msg("three " * 99), "tokens", "more than max_context_tokens=40"),
+    ]
+    assert expected == [(left.index, left.message, left.kind, left.reason) for left in left_out]
+
+
+def test_a_reason_is_told_in_the_language_of_the_person(chat, monkeypatch):
+    """In Chinese where it is set; the kind stays the same word."""
+    chat.add_dialogs(user_msg("one"), assistant_msg("two"))
+    chat.msg_max_count = 2
+    (left,) = chat.window("three").left_out
+    english = left.reason
+    monkeypatch.setenv("SKK_LANG", "zh")
+    assert ("more than msg_max_count=2", True, True, "limit") == (
+        english,
+        "msg_max_count=2" in left.reason,
+        any("一" <= letter <= "鿿" for letter in left.reason),
+        left.kind,
+    )
+
+
+def test_a_window_shows_itself(chat):
+    """It is a list of plain dicts, and what is left out says where it stood, who spoke, and why."""
+    chat.add_dialogs(user_msg("one"))
+    chat.msg_max_count = 1
+    window = chat.window("two")
+    assert ("[{'role': 'user', 'content': 'two'}]", "[<LeftOut 0 user: more than msg_max_count=1>]") == (
+        repr(window),
+        repr(window.left_out),
+    )
+
+
+def test_a_window_without_a_question_is_the_history(chat):
+    """With the system message first."""
+    chat.system = "Be kind."
+    chat.add_dialogs(user_msg("one"), assistant_msg("two"))
+    assert ([system_msg("Be kind."), user_msg("one"), assistant_msg("two")], []) == (
+        chat.window(),
+        chat.window().left_out,
+    )
+
+
+def test_an_empty_chat_has_an_empty_window(chat):
+    """Nothing would be sent, and nothing is left out."""
+    assert ([], []) == (chat.window(), chat.window().left_out)
+
+
+def test_a_pin_is_not_sent(chat):
+    """A window holds what the service sees."""
+    chat.add_dialogs(pinned(user_msg("one")))
+    assert [user_msg("one"), user_msg("two")] == chat.window("two")
+
+
+def test_a_window_is_a_copy(chat):
+    """What is done to it changes neither history nor the next request."""
+    chat.add_dialogs(user_msg("one"), user_msg("two"))
+    chat.msg_max_count = 2
+    window = chat.window("three")
+    window[0]["content"] = window.left_out[0].message["content"] = "other"
+    assert [user_msg("one"), user_msg("two")] == chat.fetch_messages()
+
+
+def test_a_question_by_name(chat):
+    """As `request` takes it: `text=`, further parts, and `messages=`."""
+    question = Multimodal_Part.text("and more")
+    assert chat.window("one", question, messages=[user_msg("two")]) == [
+        user_msg("one", question),
+        user_msg("two"),
+    ]
+    assert chat.window(text="one") == chat.window("one")
+
+
+def test_a_question_that_the_service_would_refuse_is_refused(chat):
+    """As `request` refuses it."""
+    with pytest.raises(InvalidMessageError):
+        chat.window(messages=[{"role": "nobody", "content": "one"}])
+
+
+# ---- it only looks
+
+
+def test_a_window_sends_and_changes_nothing(chat, simulator):
+    """No request, no message, no change to take back, no other answer or partial."""
+    simulator.reply("half", finish_reason="stop")
+    chat.request("one")
+    simulator.fail("cut-stream")
+    with pytest.raises(ChatRequestError):
+        list(chat.stream_request("two", max_retries=0))
+
+    def state():
+        told = chat.fork().undo(1_000), chat.fetch_messages(), chat.usage, chat.last_answer, chat.last_partial
+        return len(simulator.requests), *told
+
+    before = state()
+    chat.window("three")
+    assert (before, True) == (state(), before[-1] != "")
+
+
+def test_a_window_needs_no_server():
+    """Nothing listens there."""
+    assert [user_msg("one")] == Chat("sk-test-key", base_url="http://127.0.0.1:1", model=MODEL).window("one")
+
+
+# ---- a group
+
+
+def test_a_groups_window_is_what_is_sent(group, simulator, ask):
+    """Roles, lines that are new and what is asked for, and what the limits leave of the history."""
+    group.roles["苏轼"] = "宋朝诗人"
+    group.msg_max_count = 3
+    for remark in ("你好", "走吧", "再见"):
+        group.add_dialog(speaker="李清照", audiences=["苏轼"], remark=remark)
+        wanted = [("苏轼", ["李清照"])]
+        window = group.window(wanted)
+        ask(group, wanted)
+        assert window == simulator.requests[-1].json["messages"]
+    assert ["limit"] == [left.kind for left in window.left_out]
+
+
+def test_a_groups_window_uses_up_no_line(group, simulator):
+    """Lines are told by the next request that succeeds, not by looking."""
+    group.add_dialog(speaker="李清照", audiences=["苏轼"], remark="你好")
+    wanted = [("苏轼", ["李清照"])]
+    assert group.window(wanted) == group.window(wanted)
+    group.request(wanted)
+    assert ("你好" in simulator.requests[-1].json["messages"][-1]["content"], False) == (
+        True,
+        "你好" in group.window(wanted)[-1]["content"],
+    )
+
+
+def test_a_groups_window_needs_someone_who_speaks(group):
+    """As `request` does."""
+    with pytest.raises(ValueError, match="nobody is to speak"):
+        group.window([])

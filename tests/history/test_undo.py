@@ -250,8 +250,12 @@ def test_a_call_that_changes_nothing_lets_no_limit_apply(talk, call):
 def kept_by(history):
     """Give the bytes that the ways back hold, besides the messages themselves."""
     return sum(
-        sys.getsizeof(change.splices)
-        + sum(map(sys.getsizeof, [*change.splices, *(held for _, held, _ in change.splices)]))
+        sum(
+            map(
+                sys.getsizeof,
+                [change.messages, change.splices, *change.splices, *(held for _, held, _ in change.splices)],
+            )
+        )
         for change in history.undo(1_000)
     )
 

@@ -129,7 +129,7 @@ class ChatTurn(Turn):
             left_out: takes in the index of each message that is left out, and why.
         """
         found = self._history.window(
-            self._question + self._steps, self.snapshot, tokens=self._tokens, left_out=left_out
+            self._question, self.snapshot, steps=self._steps, tokens=self._tokens, left_out=left_out
         )
         return found if self._system is None else (self._system, *found)
 
