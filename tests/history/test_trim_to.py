@@ -1,5 +1,7 @@
 """`trim_to`: one larger cut now and then, so that the beginning stays the same for many requests."""
 
+import sys
+import threading
 from collections import Counter
 
 import pytest
@@ -188,3 +190,27 @@ def test_a_refused_setting_changes_nothing(talk, name, number):
     with pytest.raises(ValueError, match="trim_to"):
         setattr(history, name, number)
     assert (6, 3, 6) == (history.limit, history.trim_to, len(history.messages))
+
+
+def test_two_threads_may_each_set_one(talk):
+    """Neither setting is lost to the other."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        found = {set_both_at_once(talk(limit=20, trim_to=1)) for _ in range(1_500)}
+    finally:
+        sys.setswitchinterval(usual)
+    assert {(39, 19)} == found
+
+
+def set_both_at_once(history):
+    def rise(name, first):
+        for number in range(first, first + 20):
+            setattr(history, name, number)
+
+    threads = [threading.Thread(target=rise, args=given) for given in (("limit", 20), ("trim_to", 0))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return history.limit, history.trim_to

@@ -154,7 +154,7 @@ class History:
 
     @limit.setter
     def limit(self, limit: int | None) -> None:
-        self._set_limits(limit, self._state.trim_to)
+        self._set_limits(limit=limit)
 
     @property
     def trim_to(self) -> int | None:
@@ -163,12 +163,12 @@ class History:
 
     @trim_to.setter
     def trim_to(self, trim_to: int | None) -> None:
-        self._set_limits(self._state.limit, trim_to)
+        self._set_limits(trim_to=trim_to)
 
-    def _set_limits(self, limit: int | None, trim_to: int | None) -> None:
-        limits = _checked(limit, trim_to)
+    def _set_limits(self, **given: int | None) -> None:
         with self._lock:
             state = self._state
+            limits = _checked(**{"limit": state.limit, "trim_to": state.trim_to, **given})
             change = Change(state.messages)
             self._cut_excess(change, *limits)
             if change.splices:
@@ -228,10 +228,8 @@ class History:
             self._tools = self._tools or any(m.calls for m in asked + reply)
             change = Change(state.messages, record.beside)
             full = state.limit is not None and len(state.messages) + len(asked) + len(reply) > state.limit
-            if (
-                full and state.trim_to is not None
-            ):  # cut where the request was cut too: the answer does not move the cut
-                change.add(asked)
+            if full and state.trim_to is not None:
+                change.add(asked)  # cut where the request was cut too: the answer does not move the cut
                 change.cut(excess(change.messages, len(change.messages) - state.trim_to))
                 change.add(reply)
             else:
