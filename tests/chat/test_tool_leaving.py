@@ -11,6 +11,7 @@ import time
 import pytest
 
 from skk.errors import RequestDeadlineError
+from skk.openai import Chat
 
 LATE = 15.0  # seconds that a busy machine may add; a tool that is waited for takes much longer
 
@@ -30,6 +31,18 @@ class TestLeaving:
             if piece.startswith(("L", "I")[step - 1]):
                 break
         self.unchanged(chat, ran, step)
+
+    def test_break_hangs_up(self, own_simulator, until):
+        """In the second step too: the stream would last much longer."""
+
+        def add(a: int, b: int) -> int:
+            own_simulator.delay(1)
+            return a + b
+
+        chat = Chat("sk-test-key", base_url=own_simulator.base_url, model="any-model", tools=[add])
+        for _ in chat.stream_request("Call add with a=2 b=3"):
+            break
+        assert until(lambda: own_simulator.open_connections == 0, 5)
 
     @pytest.mark.parametrize("how", ["break", "aclose", "with"])
     @pytest.mark.parametrize("step", [1, 2])

@@ -304,6 +304,21 @@ class TestWhatIsNoTool:
         assert [choice, None] == [request.json.get("tool_choice") for request in simulator.requests]
         assert ["5"] == results(chat)
 
+    @pytest.mark.parametrize("mode", ["auto", "required"])
+    def test_what_may_be_called_holds_in_every_step(self, chat, simulator, mode):
+        """A choice of `allowed_tools` allows no others later; that one must be called is over after the first step."""
+        allowed = [{"type": "function", "function": {"name": "add"}}]
+        choice = {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": allowed}}
+        chat.request("Call add with a=2 b=3", tools=[add], tool_choice=choice)
+        sent = [request.json["tool_choice"]["allowed_tools"] for request in simulator.requests]
+        assert [{"mode": mode, "tools": allowed}, {"mode": "auto", "tools": allowed}] == sent
+
+    @pytest.mark.parametrize("kind", [tuple, set, iter])
+    def test_any_collection_will_do(self, chat, results, kind):
+        """The SDK takes what can be iterated, and so do we."""
+        chat.request("Call add with a=2 b=3", tools=kind([add]))
+        assert ["5"] == results(chat)
+
     def test_a_model_that_takes_no_tools(self, ask, chat, simulator):
         """The error is the SDK's too, and names the way out."""
         simulator.fail("tools-refused", times=None)

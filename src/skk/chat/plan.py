@@ -38,10 +38,12 @@ class Plan:
         self.toolbox: Toolbox | None = None
         self.next_head: bytes | None = None
         self._form: AnswerFormat | None = None
-        tools = body.get("tools")
+        tools: Any = body.get("tools")
         if callable(tools):
             raise TypeError(f"tools= is a list: write tools=[{getattr(tools, '__name__', 'function')}]")
-        if isinstance(tools, (list, tuple)) and any(map(callable, tools)):
+        if hasattr(tools, "__next__"):
+            tools = body["tools"] = list(tools)  # to be looked at and sent
+        if hasattr(tools, "__iter__") and any(map(callable, tools)):
             from skk.tools import Toolbox
 
             self.toolbox = Toolbox(tools)
@@ -54,8 +56,11 @@ class Plan:
             body["response_format"] = self._form.body
         self.head = encode(body)
         self._tools = body.get("tools")
-        if self.toolbox is not None and body.get("tool_choice") not in (None, "auto", "none"):
+        choice = body.get("tool_choice")
+        if self.toolbox is not None and choice not in (None, "auto", "none"):
             del body["tool_choice"]  # it has been obeyed: else the model would have to call again, without end
+            if isinstance(choice, dict) and isinstance(allowed := choice.get("allowed_tools"), dict):
+                body["tool_choice"] = {**choice, "allowed_tools": {**allowed, "mode": "auto"}}
             self.next_head = encode(body)
 
     def room(self, most: int | None, system: Message | None) -> tuple[int, Callable[[Message], int]] | None:
