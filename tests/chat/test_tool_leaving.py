@@ -164,13 +164,18 @@ class TestDeadline:
         async def asleep():
             await asyncio.sleep(60)
 
-        script(("asleep" if is_async else "sleep", {}), content="Let me see. ")
+        async def quick():
+            return "done"
+
+        script(("asleep" if is_async else "sleep", {}), ("quick", {}), content="Let me see. ")
         start = time.monotonic()
         with pytest.raises(RequestDeadlineError) as caught:
-            asyncio.run(read(chat, streamed, tools=[asleep if is_async else sleep], deadline=0.5))
+            asyncio.run(read(chat, streamed, tools=[asleep if is_async else sleep, quick], deadline=0.5))
         assert time.monotonic() - start < LATE
         release.set()
-        assert ("Let me see. ", [], []) == (caught.value.partial, list(caught.value.steps), chat.fetch_messages())
+        told = ["Let me see. ", "The call was cancelled.", "done"]
+        assert ("Let me see. ", told) == (caught.value.partial, [m["content"] for m in caught.value.steps])
+        assert [] == chat.fetch_messages()
 
     def test_the_process_ends_too(self, simulator, script):
         """A thread that runs on after the deadline keeps neither the loop nor the interpreter."""

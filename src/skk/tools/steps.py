@@ -64,9 +64,10 @@ class _Rounds:
     def _left(self) -> float | None:
         return None if self._turn.ends_at is None else self._turn.ends_at - self._now()
 
-    def _late(self) -> Exception:
+    def _late(self, results: tuple[Message, ...]) -> Exception:
         from skk.errors import RequestDeadlineError  # it loads the SDK
 
+        self._turn.take(results)  # for `.steps`: what was done, and what was not
         return self._turn.told(RequestDeadlineError(seconds=self._turn.deadline))
 
 
@@ -87,8 +88,8 @@ class Steps(_Rounds):
                 raise StopIteration
             try:
                 results = self._tools.results(calls, self._left(), self._now)
-            except OutOfTime:
-                raise self._late() from None
+            except OutOfTime as late:
+                raise self._late(late.results) from None
             except StopIteration as error:  # of `on_tool`: it must not look like the end
                 raise RuntimeError("on_tool raised an error that ends loops") from error
             self._go_on(results)
@@ -115,8 +116,8 @@ class AsyncSteps(_Rounds):
                 raise StopAsyncIteration
             try:
                 results = await self._tools.aresults(calls, self._left())
-            except OutOfTime:
-                raise self._late() from None
+            except OutOfTime as late:
+                raise self._late(late.results) from None
             except StopAsyncIteration as error:  # of `on_tool`: it must not look like the end
                 raise RuntimeError("on_tool raised an error that ends loops") from error
             self._go_on(results)

@@ -24,7 +24,15 @@ logger = logging.getLogger("skk")
 
 
 class OutOfTime(Exception):  # noqa: N818  # never seen by a caller: the turn knows which deadline it was
-    """The turn's time is over."""
+    """The turn's time is over.
+
+    Attributes:
+        results: what the calls of the step came to.
+    """
+
+    def __init__(self, results: tuple[Message, ...]) -> None:
+        super().__init__()
+        self.results = results
 
 
 class _Stopped(Exception):  # noqa: N818
@@ -178,7 +186,7 @@ class ToolRun:
                 else:
                     call.tell(_at_once(value, f"tool {call.name}"))
                 if ends_at is not None and now() >= ends_at:
-                    raise OutOfTime
+                    raise OutOfTime(_messages(calls))
         return _messages(calls)
 
     async def aresults(self, pending: list[dict[str, Any]], left: float | None) -> tuple[Message, ...]:
@@ -222,7 +230,7 @@ class ToolRun:
                     raise stopped[0] from None
         except TimeoutError:
             if limit.expired():
-                raise OutOfTime from None
+                raise OutOfTime(_messages(calls)) from None
             raise
         return _messages(calls)
 
