@@ -170,7 +170,7 @@ class TestDeadline:
         script(("asleep" if is_async else "sleep", {}), ("quick", {}), content="Let me see. ")
         start = time.monotonic()
         with pytest.raises(RequestDeadlineError) as caught:
-            asyncio.run(read(chat, streamed, tools=[asleep if is_async else sleep, quick], deadline=0.5))
+            asyncio.run(read(chat, streamed, tools=[asleep if is_async else sleep, quick], deadline=1.5))
         assert time.monotonic() - start < LATE
         release.set()
         told = ["Let me see. ", "The call was cancelled.", "done"]
@@ -208,14 +208,14 @@ except RequestDeadlineError:
 
         def sleep(number: int):
             ran.append(number)
-            time.sleep(0.6)
+            time.sleep(1.1)
 
         script(("sleep", {"number": 0}), ("sleep", {"number": 1}))
         with pytest.raises(RequestDeadlineError):
             if streamed:
-                list(chat.stream_request("go", tools=[sleep], deadline=0.5))
+                list(chat.stream_request("go", tools=[sleep], deadline=1))
             else:
-                chat.request("go", tools=[sleep], deadline=0.5)
+                chat.request("go", tools=[sleep], deadline=1)
         assert ([0], 1, []) == (ran, len(simulator.requests), chat.fetch_messages())
 
     def test_a_tool_s_own_timeout_is_a_result(self, ask, chat, script, results):
