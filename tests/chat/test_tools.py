@@ -313,6 +313,11 @@ class TestWhatIsNoTool:
         sent = [request.json["tool_choice"]["allowed_tools"] for request in simulator.requests]
         assert [{"mode": mode, "tools": allowed}, {"mode": "auto", "tools": allowed}] == sent
 
+    def test_an_iterator_serves_every_request_of_a_chat(self, ask, simulator):
+        """Whole and streamed, with options of the call and without."""
+        chat = Chat("sk-test-key", base_url=simulator.base_url, model="m", tools=iter([add]))
+        assert ["The tools say: 5"] * 2 == [ask(chat, "Call add a=2 b=3", **more) for more in ({}, {"seed": 1})]
+
     @pytest.mark.parametrize("kind", [tuple, set, iter])
     def test_any_collection_will_do(self, chat, results, kind):
         """The SDK takes what can be iterated, and so do we."""

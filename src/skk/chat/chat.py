@@ -112,6 +112,9 @@ class Chat:
         self._image_model: str | None = ours.get("image_model")
         self._ours = {name: ours[name] for name in _PER_CALL if name in ours}
         self._body = split.body
+        tools: Any = split.body.get("tools")
+        if hasattr(tools, "__next__"):
+            split.body["tools"] = list(tools)  # for every request, not for the first alone
         self._sending = split.sending
         self._plans: dict[tuple[str, bool], Plan] = {}
         self._tally = Tally()
