@@ -80,6 +80,22 @@ class TestLeaving:
         assert ([1] * (step - 1), []) == (ran, chat.fetch_messages())
         assert chat.last_partial.startswith("Let me see. I" if step == 2 else "L")
 
+    async def test_closed_by_another_task_in_a_tool(self, chat):
+        """The tool ends, and nothing more is asked or kept."""
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        async def add(a: int, b: int) -> int:
+            begun.set()
+            await go_on.wait()
+            return a + b
+
+        stream = chat.async_stream_request("Call add a=1 b=2", tools=[add])
+        reader = asyncio.create_task(anext(stream, None))
+        await begun.wait()
+        await stream.aclose()
+        go_on.set()
+        assert (None, None, []) == (await reader, stream.answer, chat.fetch_messages())
+
     @pytest.mark.parametrize("is_async", [False, True])
     @pytest.mark.parametrize("streamed", [False, True])
     def test_cancellation_in_a_tool(self, chat, script, streamed, is_async):

@@ -40,6 +40,7 @@ class _Rounds:
         self._now = now
         self._rounds = 0
         self._over = False
+        self._closed = False
         self._pieces = drive(turn)
 
     def _next(self) -> list[dict[str, Any]]:
@@ -57,6 +58,8 @@ class _Rounds:
         return calls
 
     def _go_on(self, results: tuple[Message, ...]) -> None:
+        if self._closed:  # meanwhile, by another task or thread
+            return
         self._turn.take(results)
         self._pieces = self._drive(self._turn)
         self._over = False
@@ -96,6 +99,7 @@ class Steps(_Rounds):
 
     def close(self) -> None:
         """Hang up."""
+        self._closed = True
         self._pieces.close()
 
 
@@ -124,4 +128,5 @@ class AsyncSteps(_Rounds):
 
     async def aclose(self) -> None:
         """Hang up."""
+        self._closed = True
         await self._pieces.aclose()
