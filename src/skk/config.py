@@ -59,6 +59,10 @@ class Secret:
         """Give the key itself."""
         return self._key
 
+    def hide(self, text: str) -> str:
+        """Put the fingerprint in the key's place. A key shorter than 8 characters is left: words would get holes."""
+        return text.replace(self._key, self.fingerprint) if len(self._key) >= 8 else text
+
     def __repr__(self) -> str:
         return f"Secret({self.fingerprint!r})"
 

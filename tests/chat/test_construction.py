@@ -1,6 +1,8 @@
 """Making a `Chat`: what it takes, what it refuses, and what can be changed later."""
 
 import copy
+import dataclasses
+import functools
 import inspect
 import pickle
 
@@ -13,6 +15,18 @@ from skk.openai import AKPool, Chat
 from skk.transport.params import CLIENT, COMPLETION
 
 KEY = "sk-test-key"
+
+
+@dataclasses.dataclass
+class Vault:
+    """Gives a key, and shows it."""
+
+    key: str
+
+    def __call__(self):
+        return self.key
+
+
 CREATE = sorted(
     inspect.signature(openai.resources.chat.completions.Completions.create).parameters.keys()
     - {"self", "messages", "stream", "model", "extra_headers", "extra_query", "extra_body", "timeout"}
@@ -273,6 +287,15 @@ def test_repr_shows_no_key(chat):
     assert f"Chat(model='any-model', messages=2, pinned=1, msg_max_count=4, key={key})" == repr(chat)
     pool = AKPool(["sk-a", "sk-b"])
     assert f"Chat(model='m', messages=0, key={pool!r})" == repr(Chat(pool, model="m"))
+
+
+@pytest.mark.parametrize("made", [lambda key: functools.partial(str, key), lambda key: Vault(key)])
+def test_repr_of_a_callable_key_is_its_name(made):
+    """What a callable shows of itself may hold the key."""
+    shown = repr(Chat(made("sk-live-secret-0123456789"), model="m"))
+    assert ("secret" in shown, shown) in [
+        (False, f"Chat(model='m', messages=0, key=<{n}>)") for n in ("partial", "Vault")
+    ]
 
 
 @pytest.mark.parametrize("take", [pickle.dumps, copy.copy, copy.deepcopy])

@@ -3,6 +3,7 @@
 import pytest
 
 from skk.errors import BadRequestError, HistoryIndexError
+from skk.history import TurnRecord
 from skk.openai import AKPool, Chat, GroupChat, assistant_msg, user_msg
 
 
@@ -125,6 +126,14 @@ def test_lines_that_a_turn_told_are_new_again(ask, group):
     ask(group, [("B", ["A"])])
     question = group.fetch_messages()[0]["content"]
     assert question.index("first") < question.index("second")
+
+
+def test_lines_wait_once(simulator, group):
+    """Two turns may tell the same line at once; undoing both brings it back once."""
+    group.add_dialog("A", ["B"], "first")
+    group._history.append(TurnRecord((), (), beside=tuple(group._waiting)))
+    group.request([("B", ["A"])])
+    assert (2, 1) == (group.undo(2), len(group._waiting))
 
 
 def test_a_fork_of_a_group(ask, group):

@@ -189,7 +189,8 @@ class TestDeadline:
             asyncio.run(read(chat, streamed, tools=[asleep if is_async else sleep, quick], deadline=1.5))
         assert time.monotonic() - start < LATE
         release.set()
-        told = ["Let me see. ", "The call was cancelled.", "done"]
+        fate = "The call was stopped before it was done." if is_async else "The call is not done yet: it runs on."
+        told = ["Let me see. ", fate, "done"]
         assert ("Let me see. ", told) == (caught.value.partial, [m["content"] for m in caught.value.steps])
         assert [] == chat.fetch_messages()
 
@@ -216,6 +217,21 @@ except RequestDeadlineError:
         command = [sys.executable, "-W", "error", "-c", program, simulator.base_url]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert ("in time\n", "", 0) == (done.stdout, done.stderr, done.returncode)
+
+    def test_no_tool_begins_after_it(self, ask, chat, script):
+        """Where a person was asked and took too long, nothing is done that was asked for before."""
+        ran = []
+
+        def pay():
+            ran.append(1)
+
+        def wait(call):
+            time.sleep(0.6)
+
+        script(("pay", {}))
+        with pytest.raises(RequestDeadlineError) as caught:
+            ask(chat, "go", tools=[pay], on_tool=wait, deadline=0.5)
+        assert ([], "The call was not made.") == (ran, caught.value.steps[-1]["content"])
 
     @pytest.mark.parametrize("streamed", [False, True])
     def test_sync_it_is_seen_after_the_tool(self, chat, simulator, script, streamed):

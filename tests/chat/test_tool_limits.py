@@ -39,8 +39,10 @@ class TestRounds:
     @pytest.mark.parametrize("bad", [-1, True, 1.0, "3", None])
     def test_a_limit_is_a_number(self, ask, chat, simulator, bad):
         """Anything else is said before anything is sent."""
-        with pytest.raises(TypeError, match="max_tool_rounds"):
+        with pytest.raises(ValueError if bad == -1 else TypeError, match="max_tool_rounds"):
             ask(chat, "Call add with a=2 b=3", tools=[add], max_tool_rounds=bad)
+        with pytest.raises((TypeError, ValueError), match="max_tool_rounds"):
+            Chat("sk-test-key", max_tool_rounds=bad)
         assert [] == simulator.requests
 
 
@@ -103,6 +105,15 @@ class TestPermission:
         asked = []
         ask(chat, "go", tools=[add], on_tool=asked.append)
         assert ([], 2) == (asked, len(results(chat)))
+
+    @pytest.mark.parametrize("name", ["on_tool", "on_reasoning"])
+    def test_what_cannot_be_called_is_refused(self, ask, chat, simulator, name):
+        """At once, by name, for a chat and for a request."""
+        with pytest.raises(TypeError, match=f"{name}= is a function that is called, not str"):
+            Chat("sk-test-key", **{name: "yes"})
+        with pytest.raises(TypeError, match=f"{name}= is a function that is called, not str"):
+            ask(chat, "hello", **{name: "yes"})
+        assert [] == simulator.requests
 
     def test_of_the_chat(self, ask, simulator, results):
         """A chat's `on_tool` holds for all requests, a request's own for itself."""

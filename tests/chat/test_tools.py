@@ -11,8 +11,8 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from skk.errors import ChatRequestError
-from skk.openai import Chat
+from skk.errors import ChatRequestError, fingerprint
+from skk.openai import AKPool, Chat
 
 caller = contextvars.ContextVar("caller", default="nobody")
 
@@ -20,6 +20,10 @@ caller = contextvars.ContextVar("caller", default="nobody")
 def add(a: int, b: int = 1) -> int:
     """Add two numbers."""
     return a + b
+
+
+def print_it(what: str) -> None:
+    print(what)
 
 
 class TestATurn:
@@ -312,6 +316,51 @@ class TestWhatIsNoTool:
         chat.request("Call add with a=2 b=3", tools=[add], tool_choice=choice)
         sent = [request.json["tool_choice"]["allowed_tools"] for request in simulator.requests]
         assert [{"mode": mode, "tools": allowed}, {"mode": "auto", "tools": allowed}] == sent
+
+    def test_what_is_given_one_by_one_is_fetched(self, ask, chat, results):
+        """A generator's values are the result; what it raises on the way goes to the model like any error."""
+
+        def rows(fails: bool):
+            yield 1
+            if fails:
+                raise LookupError("gone")
+
+        ask(chat, "Call rows fails=false", tools=[rows])
+        ask(chat, "Call rows fails=true", tools=[rows])
+        assert ["[1]", "LookupError: gone"] == results(chat)
+
+    def test_a_key_in_what_a_tool_raises_is_hidden(self, ask, simulator, results):
+        """A tool that asks the same service may name its address; the model and the history need not know the key."""
+        keys = ["sk-first-0123456789", "sk-second-0123456789"]
+
+        def fetch():
+            raise OSError(f"no answer from http://x/?key={keys[0]}&other={keys[1]}")
+
+        for payer in (AKPool(keys), keys[0]):
+            chat = Chat(payer, base_url=simulator.base_url, model="m", tools=[fetch])
+            ask(chat, "Call fetch")
+            told = results(chat)[0]
+            assert (True, False) == (fingerprint(keys[0]) in told, keys[0] in told)
+        assert keys[1] in told  # that one is not this chat's
+
+    def test_schemas_are_made_once(self, ask, simulator):
+        """Requests with options of their own use what the chat has made, while their tools are the same."""
+        chat = Chat("sk-test-key", base_url=simulator.base_url, model="m", tools=[add])
+        ask(chat, "Call add with a=2 b=3")
+        (kept,) = [toolbox for _, toolbox in chat._built.values()]
+        ask(chat, "Call add with a=2 b=3", temperature=0)
+        assert [kept] == [toolbox for _, toolbox in chat._built.values()]
+        ask(chat, "Call add with a=2 b=3", tools=[add, print_it])
+        assert [kept] != [toolbox for _, toolbox in chat._built.values()]
+
+    def test_a_list_is_taken_as_it_is_at_first(self, ask, simulator):
+        """Changing it later changes no request."""
+        tools = [add]
+        chat = Chat("sk-test-key", base_url=simulator.base_url, model="m", tools=tools)
+        tools.append(print_it)
+        ask(chat, "hello")
+        ask(chat, "hello", temperature=0)
+        assert [1, 1] == [len(request.json["tools"]) for request in simulator.requests]
 
     def test_an_iterator_serves_every_request_of_a_chat(self, ask, simulator):
         """Whole and streamed, with options of the call and without."""

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from skk.errors import AnswerFormatError, ToolRoundsError
+from skk.errors import AnswerFormatError, ContentPolicyViolationError, ToolRoundsError
 from skk.openai import Chat, GroupChat
 
 NAMES = ["prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens", "cached_tokens"]
@@ -34,6 +34,14 @@ def test_turns_are_added(ask, chat, simulator):
     answers = [ask(chat, "?", **COUNTED) for _ in range(2)]
     assert [14, 14] == [answer.usage.total_tokens for answer in answers]
     assert dict(zip(NAMES, [20, 8, 28, 2, 3], strict=True)) == chat.usage
+
+
+def test_an_answer_that_is_none_was_counted_too(ask, chat, simulator):
+    """The filter took all of it: nothing is kept, and the tokens are spent."""
+    simulator.reply({"content": ""}, finish_reason="content_filter", usage=USAGE)
+    with pytest.raises(ContentPolicyViolationError):
+        ask(chat, "?", **COUNTED)
+    assert (14, []) == (chat.usage.total_tokens, chat.fetch_messages())
 
 
 def test_deepseek_s_name(ask, chat, simulator):

@@ -387,3 +387,17 @@ def test_a_groups_window_needs_someone_who_speaks(group):
     """As `request` does."""
     with pytest.raises(ValueError, match="nobody is to speak"):
         group.window([])
+
+
+def test_options_of_the_request_count_in_its_window(ask, simulator):
+    """Tools that go with one request take some of its tokens."""
+
+    def look(place: str, how: str = "from afar, with a good telescope, and for a long time") -> str:
+        return f"{place} {how}"
+
+    chat = Chat("sk-test-key", base_url=simulator.base_url, model="m", max_context_tokens=120)
+    chat.add_dialogs(*[{"role": "user", "content": f"{i} " + "word " * 12} for i in range(5)])
+    window = chat.window("hello", tools=[look])
+    ask(chat, "hello", tools=[look])
+    assert simulator.requests[0].json["messages"] == window
+    assert len(window) < len(chat.fork().window("hello"))

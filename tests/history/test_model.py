@@ -107,9 +107,9 @@ class Model:
     def set_limits(self, limit, trim_to):
         if trim_to is not None and (limit is None or trim_to > limit):
             raise ValueError
-        before = self.limit, self.trim_to
+        limits = (self.limit, self.trim_to), (limit, trim_to)
         self.limit, self.trim_to = limit, trim_to
-        self.changed_to(self.within_limit(self.messages), before)
+        self.changed_to(self.within_limit(self.messages), limits)
 
     def turns(self):
         turns = []
@@ -147,8 +147,8 @@ class Model:
         taken = 0
         while self.changes and taken < count:
             self.messages, limits = self.changes.pop()
-            if limits is not None:
-                self.limit, self.trim_to = limits
+            if limits is not None and limits[1] == (self.limit, self.trim_to):  # else set anew since
+                self.limit, self.trim_to = limits[0]
             taken += 1
         return taken
 

@@ -204,12 +204,22 @@ def test_a_limit_comes_back_where_it_took_messages(talk):
     """The limits that stood before come back along with the messages."""
     history = talk("u:1", "u:2", "u:3", "u:4", limit=4)
     history.limit = 3
-    history.trim_to = 1
     history.limit = 2
     history.undo()
-    assert (["2", "3", "4"], 3, 1) == (history.words, history.limit, history.trim_to)
+    assert (["2", "3", "4"], 3) == (history.words, history.limit)
     history.undo()
-    assert (["1", "2", "3", "4"], 4, None) == (history.words, history.limit, history.trim_to)
+    assert (["1", "2", "3", "4"], 4) == (history.words, history.limit)
+
+
+@pytest.mark.parametrize(("name", "number"), [("limit", 50), ("trim_to", 1)])
+def test_limits_that_were_set_anew_since_stay(talk, name, number):
+    """The messages come back; what was set later, without taking any, is not what is taken back."""
+    history = talk("u:1", "u:2", "u:3", "u:4")
+    history.limit = 3
+    setattr(history, name, number)
+    before = history.limit, history.trim_to
+    history.undo()
+    assert (["1", "2", "3", "4"], before) == (history.words, (history.limit, history.trim_to))
 
 
 def test_a_limit_that_took_nothing_stays(talk):

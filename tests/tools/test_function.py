@@ -161,6 +161,21 @@ def test_a_default_is_shown_as_json(default, shown):
     )
 
 
+def test_an_asynchronous_generator_is_no_tool():
+    """Its values would be lost: the error names the way out."""
+
+    async def rows():
+        yield 1
+
+    with pytest.raises(TypeError, match="rows is an asynchronous generator: let it return its result"):
+        Function(rows)
+
+
+def test_what_json_cannot_say_is_null():
+    """NaN and infinity are no JSON."""
+    assert "[null,null,1.5]" == result_text([float("nan"), float("inf"), 1.5])
+
+
 @pytest.mark.parametrize("default", [object(), float("nan"), b"\xff", [object()], Field(default=1)])
 def test_a_default_that_json_cannot_say_is_not_shown(default):
     """The function has it all the same."""

@@ -347,9 +347,6 @@ class TestToolCalls:
             [{"id": "c1", "function": "f"}],
             [{"id": 7, "function": {"name": "f"}}],
             [{"id": ["c"], "function": {"name": "f"}}],
-            [{"index": -1, **call()}],
-            [{"index": 10**9, **call()}],
-            [{"index": "0", **call()}],
             [{"index": 0, **call(arguments={"a": float("nan")})}],
             [None],
             ["f"],
@@ -362,6 +359,27 @@ class TestToolCalls:
         """A call that the service would not take back is no answer."""
         with pytest.raises(InvalidResponseError):
             drafted(whole({"content": None, "tool_calls": calls})).kept()
+
+    @pytest.mark.parametrize("index", [-1, 10**9, "0"])
+    def test_an_index_that_is_none(self, index):
+        """Of a fragment; a whole call stands where it stands."""
+        calls = [{"index": index, **call()}]
+        with pytest.raises(InvalidResponseError):
+            drafted(chunk({"tool_calls": calls}), END)
+        assert drafted(whole({"tool_calls": [call()]})).message()["tool_calls"] == [call()]
+
+    @pytest.mark.parametrize("marks", [{"id": "d"}, {"id": "d", "index": 0}, {"id": None, "index": 0}])
+    @pytest.mark.parametrize("streamed", [True, False])
+    def test_two_calls_of_one_mark_are_two(self, streamed, marks):
+        """Whole calls with one id, one index or both are told apart; each has an id of its own to be answered by."""
+        given = [call(None, "pay", '{"a":1}') | marks, call(None, "refund", '{"a":2}') | marks]
+        events = [chunk({"tool_calls": [one]}) for one in given] + [END] if streamed else [whole({"tool_calls": given})]
+        draft = drafted(*events)
+        calls = draft.message()["tool_calls"]
+        assert [("pay", '{"a":1}'), ("refund", '{"a":2}')] == [
+            (one["function"]["name"], one["function"]["arguments"]) for one in calls
+        ]
+        assert (2, draft.kept()["tool_calls"]) == (len({one["id"] for one in calls}), calls)
 
 
 class TestNoAnswer:

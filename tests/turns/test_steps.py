@@ -160,7 +160,7 @@ def test_the_deadline_of_a_sync_turn_is_looked_at_after_each_tool():
     )
     with pytest.raises(RequestDeadlineError) as caught:
         turn.texts()
-    told = ["a", "null", "null", "The call was cancelled."]
+    told = ["a", "null", "null", "The call was not made."]
     assert ([3, 2], "a", told) == (ran, caught.value.partial, [m["content"] for m in caught.value.steps])
     assert ((), []) == (turn.history.messages, turn.texts())
 

@@ -7,7 +7,7 @@ from _thread import allocate_lock  # `threading`, which calls it Lock, costs 3 m
 from skk.history import History
 from skk.messages import Answer, Reply, compose, decode, message, plain_text
 from skk.texts import mark, say
-from skk.transport import Account, Options, split_options
+from skk.transport import PER_REQUEST, Account, Options, split_options
 
 from .stream import AsyncStream, Stream
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Chat"]
 
-_PER_CALL = ("deadline", "max_tool_rounds", "on_tool", "on_reasoning")
 _TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens", "cached_tokens")
 
 
@@ -110,11 +109,12 @@ class Chat:
         self.max_context_tokens = ours.get("max_context_tokens")
         self._model: str | None = split.body.pop("model", None)
         self._image_model: str | None = ours.get("image_model")
-        self._ours = {name: ours[name] for name in _PER_CALL if name in ours}
+        self._ours = _checked({name: ours[name] for name in PER_REQUEST if name in ours})
         self._body = split.body
         tools: Any = split.body.get("tools")
-        if hasattr(tools, "__next__"):
-            split.body["tools"] = list(tools)  # for every request, not for the first alone
+        if hasattr(tools, "__iter__") and not isinstance(tools, (str, dict)):
+            split.body["tools"] = list(tools)  # as they are now; an iterator serves every request
+        self._built: dict[Any, tuple[Any, Any]] = {}
         self._sending = split.sending
         self._plans: dict[tuple[str, bool], Plan] = {}
         self._tally = Tally()
@@ -202,7 +202,7 @@ class Chat:
 
         options = split_options(given)
         options.sending = {**self._sending, **options.sending}
-        ours = {**self._ours, **options.ours}
+        ours = {**self._ours, **_checked(options.ours)}
         plan = self._plan(options, streamed)
         turn = ChatTurn(
             self._history,
@@ -232,7 +232,7 @@ class Chat:
             return drive(asked.turn, wire)  # no layer of our own around it: that would cost 0.1 µs a piece
         from skk.tools import Steps, ToolRun
 
-        tools = ToolRun(asked.toolbox, asked.on_tool, is_async=False)
+        tools = ToolRun(asked.toolbox, asked.on_tool, hide=self._account.hide, is_async=False)
         return Steps(asked.turn, lambda turn: drive(turn, wire), tools, asked.most_rounds, wire.now)
 
     def _async_pieces(self, asked: Asked) -> AsyncGenerator[str, None] | AsyncSteps:
@@ -245,7 +245,7 @@ class Chat:
             return adrive(asked.turn, wire)
         from skk.tools import AsyncSteps, ToolRun
 
-        tools = ToolRun(asked.toolbox, asked.on_tool, is_async=True)
+        tools = ToolRun(asked.toolbox, asked.on_tool, hide=self._account.hide, is_async=True)
         return AsyncSteps(asked.turn, lambda turn: adrive(turn, wire), tools, asked.most_rounds, wire.now)
 
     def _plan(self, options: Options, streamed: bool) -> Plan:
@@ -269,7 +269,7 @@ class Chat:
             body.pop("stream_options", None)
         from .plan import Plan
 
-        plan = Plan(body)
+        plan = Plan(body, self._built)
         if not own:
             self._plans[name] = plan
         return plan
@@ -346,20 +346,16 @@ class Chat:
 
     @max_context_tokens.setter
     def max_context_tokens(self, count: int | None) -> None:
-        if count is not None and type(count) is not int:  # True is an int, and no number of tokens
-            raise TypeError(f"max_context_tokens is a number of tokens or None, not {count!r}")
-        if count is not None and count < 0:
-            sentence = mark("{name} is a number of tokens: {number} is negative")
-            raise ValueError(say(sentence, name="max_context_tokens", number=count))
-        self._max_context_tokens = count
+        self._max_context_tokens = None if count is None else _checked_number("max_context_tokens", count)
 
-    def window(self, *parts: Any, text: str | None = None, messages: Iterable[Any] = ()) -> Window:
+    def window(self, *parts: Any, text: str | None = None, messages: Iterable[Any] = (), **options: Any) -> Window:
         """Give the very messages that the next request would send, and what is left out and why.
 
         Args:
             *parts: the question, as `request` takes it; none shows the history alone.
             text: the first part, by name.
             messages: whole messages that follow.
+            **options: parameters of that request alone: its tools take some of `max_context_tokens`.
 
         Returns:
             a list of plain dicts, with `.left_out`.
@@ -374,7 +370,7 @@ class Chat:
         ('And 2+2?', [<LeftOut 0 user: more than msg_max_count=2>])
         """
         question = compose(parts if text is None else (text, *parts), messages)
-        return self._window(self._asked_of(question, {}, streamed=False, system=self._system))
+        return self._window(self._asked_of(question, options, streamed=False, system=self._system))
 
     def _window(self, asked: Asked) -> Window:
         from skk.history import Window
@@ -443,12 +439,13 @@ class Chat:
     def fork(self) -> Self:
         """Give an independent copy: same settings, same history so far. It costs nothing per message.
 
-        What was done before the fork can be taken back in both; `usage` begins anew.
+        What was done before the fork can be taken back in both; `usage` begins anew. Attributes that a class of your
+        own has added are the same objects in both.
         """
         other = object.__new__(type(self))
         vars(other).update(vars(self))
         other._history, other._account = self._history.fork(), self._account.fork()
-        other._tally, other._plans, other._latest = Tally(self.last_answer), {}, None
+        other._tally, other._plans, other._built, other._latest = Tally(self.last_answer), {}, {}, None
         return other
 
     def pin_messages(self, *indexes: int) -> None:
@@ -616,6 +613,28 @@ class Chat:
             "a Chat does not pickle, it holds an api key: copy it with fork(), or move its history with dump(path) and "
             "load(path)"
         )
+
+
+def _checked(ours: dict[str, Any]) -> dict[str, Any]:
+    """See that keywords of ours are what they must be.
+
+    Raises:
+        TypeError, ValueError: one is not.
+    """
+    for name in ("on_tool", "on_reasoning"):
+        if (function := ours.get(name)) is not None and not callable(function):
+            raise TypeError(f"{name}= is a function that is called, not {type(function).__name__}")
+    if "max_tool_rounds" in ours:
+        _checked_number("max_tool_rounds", ours["max_tool_rounds"])
+    return ours
+
+
+def _checked_number(name: str, number: object) -> int:
+    if type(number) is not int:  # True is an int, and no number of anything
+        raise TypeError(f"{name} is a number, not {number!r}")
+    if number < 0:
+        raise ValueError(say(mark("{name} is a number from 0 on: {number} is negative"), name=name, number=number))
+    return number
 
 
 def _print(line: str) -> None:

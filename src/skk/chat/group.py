@@ -89,15 +89,15 @@ class GroupChat(Chat):
 
     asy_request = async_request  # type: ignore[assignment]
 
-    def window(self, wanted: Iterable[Sequence[Any]]) -> Window:  # type: ignore[override]
+    def window(self, wanted: Iterable[Sequence[Any]], **options: Any) -> Window:  # type: ignore[override]
         """Give the very messages that the next request for these lines would send, and what is left out and why."""
-        return self._window(self._asked_of(given={}, streamed=False, **self._asking(wanted)))
+        return self._window(self._asked_of(given=options, streamed=False, **self._asking(wanted)))
 
     def undo(self, n: int = 1) -> int:
         """Take back the last `n` changes; lines that a turn told the model are new again."""
         changes = self._history.undo(n)
         for change in changes:
-            self._waiting[:0] = change.beside or ()
+            self._waiting[:0] = [line for line in change.beside or () if line not in self._waiting]
         return len(changes)
 
     def fork(self) -> Self:

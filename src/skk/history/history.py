@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .trim import Ranges
 
 Messages = tuple[Message, ...]
+Limits = tuple[int | None, int | None]
 
 __all__ = ["Change", "History", "TurnRecord"]
 
@@ -60,7 +61,7 @@ class Change:
     Attributes:
         messages: what the history holds after it.
         splices: in order, where it replaced which messages by how many others.
-        limits: the limit and `trim_to` that stood before, if it set them.
+        limits: the limit and `trim_to` before and after it, if it set them.
         beside: what else it used up.
     """
 
@@ -69,7 +70,7 @@ class Change:
     def __init__(self, messages: Messages, beside: Any = None) -> None:
         self.messages = messages
         self.splices: list[tuple[int, Messages, int]] = []
-        self.limits: tuple[int | None, int | None] | None = None
+        self.limits: tuple[Limits, Limits] | None = None
         self.beside = beside
 
     def add(self, added: Messages) -> None:
@@ -172,7 +173,7 @@ class History:
             change = Change(state.messages)
             self._cut_excess(change, *limits)
             if change.splices:
-                change.limits = (state.limit, state.trim_to)
+                change.limits = (state.limit, state.trim_to), limits
             self._state = state.after(change, *limits)
 
     def window(
@@ -315,7 +316,8 @@ class History:
             taken = [*reversed(state.changes[known:])]
             for change in taken:
                 messages = change.undone(messages)
-                limits = limits if change.limits is None else change.limits
+                if change.limits is not None and change.limits[1] == limits:  # else they were set anew since
+                    limits = change.limits[0]
             self._state = _State(messages, state.changes[:known], *limits)
             return taken
 
@@ -340,12 +342,12 @@ def _places(indexes: tuple[int, ...], count: int) -> list[int]:
         HistoryIndexError: no message stands at one of them.
     """
     for i in indexes:
-        if not -count <= i < count:
+        if not -count <= index(i) < count:
             raise HistoryIndexError(index=i, count=count)
     return [i % count for i in indexes]
 
 
-def _checked(limit: int | None, trim_to: int | None) -> tuple[int | None, int | None]:
+def _checked(limit: int | None, trim_to: int | None) -> Limits:
     for name, number in (("msg_max_count", limit), ("trim_to", trim_to)):
         if number is None:
             continue
@@ -356,8 +358,6 @@ def _checked(limit: int | None, trim_to: int | None) -> tuple[int | None, int | 
                 say(mark("{name} is a number of messages: {number} is negative"), name=name, number=number)
             )
     if trim_to is not None and (limit is None or trim_to > limit):
-        sentence = mark(
-            "trim_to={trim_to} says what to leave when msg_max_count is passed: give a larger msg_max_count"
-        )
+        sentence = mark("trim_to={trim_to} needs a msg_max_count as large or larger: set that first, or trim_to=None")
         raise ValueError(say(sentence, trim_to=trim_to))
     return limit, trim_to

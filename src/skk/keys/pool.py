@@ -175,6 +175,12 @@ class AKPool:
         with self._lock:
             self._scheduler.succeed(index, self._clock())
 
+    def hide(self, text: str) -> str:
+        """Put fingerprints in the place of keys."""
+        for secret in self._secrets:
+            text = secret.hide(text)
+        return text
+
     def __len__(self) -> int:
         return len(self._secrets)
 

@@ -50,6 +50,8 @@ class Function:
         code = _code(function)
         self.name = _name(function)
         self.is_async = inspect.iscoroutinefunction(code)
+        if inspect.isasyncgenfunction(code):
+            raise TypeError(f"{self.name} is an asynchronous generator: let it return its result, a list for instance")
         about, said = docstring(_doc(function, code))
         self._parameters = _parameters(self.name, function)
         self._model = self._arguments(code, said)
@@ -164,7 +166,7 @@ def result_text(value: object) -> str:
 
     for bytes_mode in ("utf8", "base64"):
         try:
-            return to_json(value, bytes_mode=bytes_mode, fallback=str).decode()
+            return to_json(value, bytes_mode=bytes_mode, inf_nan_mode="null", fallback=str).decode()
         except Exception:  # noqa: BLE001  # a circle, a `__str__` that fails: whatever a tool may give
             pass
     try:

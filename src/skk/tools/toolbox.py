@@ -58,6 +58,7 @@ class ToolCall:
         self.function: Callable[..., Any] | None = None
         self.result: str | None = None
         self.error: Exception | None = None
+        self.fate = "The call was not made."  # while there is no result
         self._start: Callable[[], Any] | None = None
 
     def bind(self, function: Function, arguments: str) -> None:
@@ -81,18 +82,19 @@ class ToolCall:
             raise TypeError(f"on_tool= gives None or True to allow a call, False or a text to refuse it, not {kind}")
 
     def start(self) -> Any:
-        """Call the function."""
+        """Call the function. What it gives one by one is fetched: it may raise then, and not later."""
         assert self._start is not None  # only bound calls are without a result
-        return self._start()
+        value = self._start()
+        return list(value) if hasattr(value, "__next__") else value
 
     def tell(self, value: object) -> None:
         """Take in what the function gave."""
         self.result = result_text(value)
 
-    def fail(self, error: Exception) -> None:
-        """Take in what the function raised."""
+    def fail(self, error: Exception, hide: Callable[[str], str] = str) -> None:
+        """Take in what the function raised; `hide` takes keys out of its words."""
         self.error = error
-        self.result = f"{type(error).__name__}: {_words(error)}"
+        self.result = hide(f"{type(error).__name__}: {_words(error)}")
         logger.info("tool %s raised %s", self.name, type(error).__name__)
 
     def __repr__(self) -> str:
@@ -119,7 +121,8 @@ class Toolbox:
         names = set()
         for tool in tools:
             if isinstance(tool, dict):
-                name = (tool.get("function") or tool.get("custom") or {}).get("name")
+                inner = tool.get("function") or tool.get("custom")
+                name = inner.get("name") if isinstance(inner, dict) else None
                 self.body.append(tool)
             elif callable(tool):
                 function = Function(tool)
@@ -145,19 +148,28 @@ class ToolRun:
         toolbox: the tools.
         on_tool: asked about every call before any of a step runs: None or True lets it run, False or a text
             (which the model is told) refuses it. What it raises ends the turn.
+        hide: takes our own keys out of a text: what a tool raised may name the address that it asked.
         is_async: whether there is a loop to await in.
 
     Raises:
         TypeError: an asynchronous function in a synchronous request.
     """
 
-    def __init__(self, toolbox: Toolbox, on_tool: Callable[[ToolCall], Any] | None, *, is_async: bool) -> None:
+    def __init__(
+        self,
+        toolbox: Toolbox,
+        on_tool: Callable[[ToolCall], Any] | None,
+        *,
+        hide: Callable[[str], str] = str,
+        is_async: bool,
+    ) -> None:
         if not is_async:
             for function in toolbox.functions.values():
                 if function.is_async:
                     raise needs_a_loop(f"tool {function.name}")
         self._toolbox = toolbox
         self._on_tool = on_tool
+        self._hide = hide
 
     def results(
         self, pending: list[dict[str, Any]], left: float | None, now: Callable[[], float]
@@ -179,14 +191,16 @@ class ToolRun:
                 call.decide(_at_once(self._on_tool(call), "on_tool="))
         for call in calls:
             if call.result is None:
+                if ends_at is not None and now() >= ends_at:
+                    raise OutOfTime(_messages(calls))
                 try:
                     value = call.start()
                 except Exception as error:  # noqa: BLE001  # the model's to hear of
-                    call.fail(error)
+                    call.fail(error, self._hide)
                 else:
                     call.tell(_at_once(value, f"tool {call.name}"))
-                if ends_at is not None and now() >= ends_at:
-                    raise OutOfTime(_messages(calls))
+        if ends_at is not None and now() >= ends_at:
+            raise OutOfTime(_messages(calls))
         return _messages(calls)
 
     async def aresults(self, pending: list[dict[str, Any]], left: float | None) -> tuple[Message, ...]:
@@ -203,10 +217,15 @@ class ToolRun:
 
         async def run(call: ToolCall) -> None:
             try:
-                value = call.start() if self._toolbox.functions[call.name].is_async else await _in_thread(call)
+                if self._toolbox.functions[call.name].is_async:
+                    call.fate = "The call was stopped before it was done."
+                    value = call.start()
+                else:
+                    call.fate = "The call is not done yet: it runs on."
+                    value = await _in_thread(call)
                 call.tell(await value if inspect.isawaitable(value) else value)
             except Exception as error:  # noqa: BLE001  # the model's to hear of
-                call.fail(error)
+                call.fail(error, self._hide)
             except (asyncio.CancelledError, GeneratorExit):
                 raise
             except BaseException as error:  # Ctrl-C, exit: out of this task it would break off the loop
@@ -221,6 +240,8 @@ class ToolRun:
                     if call.result is None and self._on_tool is not None:
                         permission = self._on_tool(call)
                         call.decide(await permission if inspect.isawaitable(permission) else permission)
+                if left is not None and asyncio.get_running_loop().time() >= (limit.when() or 0.0):
+                    raise OutOfTime(_messages(calls))  # who was asked took all of it, without a chance for the loop
                 try:
                     async with asyncio.TaskGroup() as group:
                         for call in calls:
@@ -270,8 +291,8 @@ async def _in_thread(call: ToolCall) -> Any:
         failure: BaseException | None = None
         try:
             value = call.start()
-        except StopIteration as error:  # no future takes it
-            failure = RuntimeError(f"{call.name} raised StopIteration")
+        except (StopIteration, asyncio.CancelledError) as error:  # no future takes the one, the other is not its own
+            failure = RuntimeError(f"{call.name} raised {type(error).__name__}")
             failure.__cause__ = error
         except BaseException as error:  # noqa: BLE001  # it goes on to where it is awaited
             failure = error
@@ -297,7 +318,7 @@ def needs_a_loop(what: str) -> TypeError:
 
 
 def _messages(calls: list[ToolCall]) -> tuple[Message, ...]:
-    told = [(call.id, "The call was cancelled." if call.result is None else call.result) for call in calls]
+    told = [(call.id, call.fate if call.result is None else call.result) for call in calls]
     return tuple([message({"role": "tool", "tool_call_id": id, "content": _sendable(result)}) for id, result in told])
 
 

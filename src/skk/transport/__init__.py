@@ -8,9 +8,9 @@ twins in this library.
 from __future__ import annotations
 
 from .account import Account
-from .params import OURS, Options, split_options
+from .params import OURS, PER_REQUEST, Options, split_options
 
-__all__ = ["OURS", "Account", "AsyncWire", "Options", "SyncWire", "adrive", "drive", "split_options"]
+__all__ = ["OURS", "PER_REQUEST", "Account", "AsyncWire", "Options", "SyncWire", "adrive", "drive", "split_options"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

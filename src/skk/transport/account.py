@@ -117,9 +117,17 @@ class Account:
     @property
     def payer(self) -> str | None:
         """Names the key, or tells of the pool, for people; None for a key that is looked for when it is needed."""
-        if self._paying is None:
+        paying = self._paying
+        if paying is None:
             return None
-        return getattr(self._paying, "fingerprint", None) or repr(self._paying)
+        if callable(paying):  # its repr may hold whatever it was made with
+            return f"<{getattr(paying, '__qualname__', type(paying).__name__)}>"
+        return paying.fingerprint if isinstance(paying, Secret) else repr(paying)
+
+    def hide(self, text: str) -> str:
+        """Put fingerprints in the place of the keys that are known here."""
+        paying: Any = self._paying
+        return str(paying.hide(text)) if hasattr(paying, "hide") else text
 
     def sync_wire(self, sending: Mapping[str, Any], client: Mapping[str, Any]) -> SyncWire:
         """Give the wire for blocking calls; `sending` and `client` hold for one call."""

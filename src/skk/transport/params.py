@@ -122,12 +122,9 @@ OURS = frozenset(
 )
 ALIASES = {"MsgMaxCount": "msg_max_count", "api_base": "base_url"}
 
-# Ours, by what is made.
-_OURS = {
-    "chat": OURS,
-    "request": frozenset(["deadline", "max_tool_rounds", "on_tool", "on_reasoning"]),
-    "image": frozenset(["deadline"]),
-}
+# Those that a request takes too.
+PER_REQUEST = frozenset(["deadline", "max_tool_rounds", "on_tool", "on_reasoning"])
+_OURS = {"chat": OURS, "request": PER_REQUEST, "image": frozenset(["deadline"])}
 
 # Names of the SDK's that have another place here.
 _ELSEWHERE = {

@@ -153,12 +153,12 @@ class ChatTurn(Turn):
         Where there are tool calls to run, nothing is added yet.
         """
         draft = self._draft
-        draft.check()
-        given = draft.message()
-        if draft.usage is not None:
+        if draft.usage is not None:  # whatever comes of it
             self._usage = added(self._usage, draft.usage)
             if self._spent is not None:
                 self._spent(draft.usage)
+        draft.check()
+        given = draft.message()
         try:
             reply = message(draft.kept(), "answer")
         except InvalidMessageError as error:  # a tool call without a name, an id that is a number …

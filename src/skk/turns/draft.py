@@ -7,7 +7,9 @@ these shapes becomes one; what is none raises here, once.
 
 from __future__ import annotations
 
+import json
 import random
+from contextlib import suppress
 from functools import partial
 
 from skk.errors import SkkError
@@ -124,7 +126,7 @@ class Draft:
             index = choice.get("index")
             if (place if index is None else index) == 0:  # with n > 1 the first choice is the answer
                 if (message := choice.get("message")) is not None:
-                    self._fill(message)
+                    self._fill(message, whole=not self._calls)
                 elif self._streamed or "delta" in choice:  # the last chunk may have a finish_reason alone
                     self._streamed = True
                     self._fill(choice.get("delta") or {})
@@ -133,15 +135,15 @@ class Draft:
                 self._found = True
                 self.finish_reason = _text(choice.get("finish_reason")) or self.finish_reason
 
-    def _fill(self, fields: dict[str, Any]) -> None:
+    def _fill(self, fields: dict[str, Any], whole: bool = False) -> None:
         for name, value in fields.items():
             if value is None or name == "role":
                 continue
             if name == "content":
                 self._say(value)
             elif name == "tool_calls":
-                for call in value:
-                    self._call(call)
+                for place, call in enumerate(value):
+                    self._call(call, place if whole else None)
             elif value or name not in _INSTEAD:
                 _merge(self.fields, name, value)
                 if name == "refusal":
@@ -168,21 +170,25 @@ class Draft:
             self._aside.add(len(self.pieces))
             self.pieces.append(text)
 
-    def _call(self, fragment: dict[str, Any]) -> None:
+    def _call(self, fragment: dict[str, Any], place: int | None) -> None:
         """Put a fragment of a tool call where it belongs: by its index, else by its id, else to the last.
 
-        A fragment that names a function, without an index or with another call's, begins a call.
+        A fragment that names a function, without an index or with another call's, begins a call. In a whole
+        message nothing is a fragment: each call has its place.
         """
         calls, id, index = self._calls, _text(fragment.get("id")), fragment.get("index")
-        begins = bool((fragment.get("function") or {}).get("name"))
-        if index is None:
+        function = fragment.get("function") or {}
+        begins = bool(function.get("name"))
+        if place is not None:
+            index = place
+        elif index is None:
             ids = [call.get("id") for call in calls]
             if id and id in ids:
                 index = ids.index(id)
             else:
                 index = len(calls) if id or begins or not calls else len(calls) - 1
-        elif begins and 0 <= index < len(calls) and id and calls[index].get("id", id) != id:
-            index = len(calls)  # some servers give all calls the index 0
+        if begins and 0 <= index < len(calls) and _is_other(calls[index], id, function):
+            index = len(calls)  # some servers give all calls the index 0, or one id
         if not 0 <= index <= len(calls) + 128:
             raise ValueError
         while len(calls) <= index:
@@ -223,6 +229,11 @@ class Draft:
             if "function_call" in fields:
                 fields["function_call"] = _whole_function(fields["function_call"])
             if calls := [_whole_call(call) for call in self._calls if call]:
+                known: set[str] = set()
+                for call, kept in zip(calls, filter(None, self._calls), strict=True):
+                    if call["id"] in known:  # two calls of one id could not be answered
+                        call["id"] = kept["id"] = _new_id()
+                    known.add(call["id"])
                 fields["tool_calls"] = calls
         except _SHAPE_ERRORS as error:
             raise unreadable({**fields, "tool_calls": self._calls}) from error
@@ -279,10 +290,26 @@ def _merge(target: dict[str, Any], name: str, value: Any) -> None:
 def _whole_call(call: dict[str, Any]) -> dict[str, Any]:
     """Give a tool call as the API takes it back, whatever a server left out."""
     # An id of ours is kept with the call, and no other answer of the conversation has it.
-    id = call.setdefault("id", f"call_{random.getrandbits(64):016x}")
+    id = call.setdefault("id", _new_id())
     if "function" in call or call.get("type") in (None, "function"):
         call = {**call, "type": "function", "function": _whole_function(call["function"])}
     return {"id": id, **call}
+
+
+def _is_other(known: dict[str, Any], id: str | None, function: dict[str, Any]) -> bool:
+    """Tell whether a fragment with a name begins another call: its id is another, or the known call is whole."""
+    if id and known.get("id", id) != id:
+        return True
+    arguments = (known.get("function") or {}).get("arguments")
+    if isinstance(arguments, str) and arguments.startswith("{") and function.get("arguments"):
+        with suppress(ValueError):
+            json.loads(arguments)
+            return True
+    return False
+
+
+def _new_id() -> str:
+    return f"call_{random.getrandbits(64):016x}"
 
 
 def _whole_function(function: dict[str, Any]) -> dict[str, Any]:
