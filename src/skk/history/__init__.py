@@ -9,11 +9,22 @@ from __future__ import annotations
 
 from .history import Change, History, TurnRecord
 
-__all__ = ["PRIMING", "Change", "History", "TokenCounter", "TurnRecord", "Window", "read_archive", "write_archive"]
+__all__ = [
+    "PRIMING",
+    "Change",
+    "History",
+    "TokenCounter",
+    "TurnRecord",
+    "Window",
+    "read_archive",
+    "update_atomically",
+    "write_archive",
+]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .archive import read_archive, write_archive
+    from .atomic import update_atomically
     from .tokens import PRIMING, TokenCounter
     from .window import Window
 
@@ -23,6 +34,7 @@ _WHERE = {
     "TokenCounter": "tokens",
     "Window": "window",
     "read_archive": "archive",
+    "update_atomically": "atomic",
     "write_archive": "archive",
 }
 

@@ -2,6 +2,10 @@
 
 The new content goes to a temporary file beside the old one, reaches the disk, and takes the old
 one's name; the folder reaches the disk last. No well-kept library does this with the folder's sync.
+
+Who changes a file that others change too holds its lock from reading to writing. On POSIX that is the file
+itself, and whoever comes to a lock that is no longer the file's tries again: no second file is left beside
+it, as lock libraries leave one. Windows renames nothing over an open file, so there it is a file beside it.
 """
 
 from __future__ import annotations
@@ -16,7 +20,11 @@ import sys
 if sys.platform != "win32":  # no locks there: a dead writer's file stays until somebody removes it
     import fcntl
 
-__all__ = ["write_atomically"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["update_atomically", "write_atomically"]
 
 _SUFFIX = ".skk-tmp"
 
@@ -54,6 +62,63 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             os.unlink(temporary)
         raise
     _sync_folder(os.path.dirname(target))
+
+
+def update_atomically(path: str | os.PathLike[str], change: Callable[[bytes], bytes]) -> None:
+    """Write to `path` what `change` makes of its content; of several who do this at once nobody's change is lost.
+
+    A file that is missing is made, and is empty. If `change` raises, what stands there stays.
+
+    Raises:
+        OSError: it cannot be read or written; what stood there is as it was.
+    """
+    descriptor = _locked(path)
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+        write_atomically(path, change(content))
+    finally:
+        os.close(descriptor)
+
+
+if sys.platform != "win32":
+
+    def _locked(path: str | os.PathLike[str]) -> int:
+        """Lock the file at `path`, and give the descriptor that holds the lock until it is closed."""
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                with contextlib.suppress(OSError):  # a file system without locks
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+                with contextlib.suppress(FileNotFoundError):
+                    if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                        return descriptor
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)  # the one who had the lock has put a new file there
+
+else:
+
+    def _locked(path: str | os.PathLike[str]) -> int:
+        """Lock a file beside `path`, and give the descriptor that holds the lock until it is closed."""
+        import errno
+        import msvcrt
+
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_BINARY, 0o600))
+        descriptor = os.open(f"{os.path.realpath(os.fsdecode(path))}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        while True:
+            try:
+                msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
+            except OSError as error:
+                if error.errno != errno.EDEADLOCK:  # somebody has had it for ten seconds
+                    os.close(descriptor)
+                    raise
+            except BaseException:
+                os.close(descriptor)
+                raise
+            else:
+                return descriptor
 
 
 def _mode(path: str | os.PathLike[str]) -> int | None:
