@@ -8,7 +8,6 @@ import re
 from skk.errors import SkkError
 from skk.texts import mark, say
 
-from .connect import no_key
 from .render import INTERRUPTED, Display, clean, explain, remark
 from .slash import obey
 
@@ -35,16 +34,7 @@ def chat(wanted: Wanted, environment: Environment) -> int:
         SkkError, OSError: it could not begin.
     """
     with contextlib.ExitStack() as stack:
-        if wanted.has_key:
-            talking = wanted.chat()
-        elif wanted.has_address:
-            raise no_key()
-        else:
-            environment.tell(say(mark("no api key found: you talk to the built-in simulator, rules and not a model")))
-            from skk.simulator import Simulator  # another door's or the simulator's code is loaded when it is wanted
-
-            simulator = stack.enter_context(Simulator())
-            talking = wanted.chat(api_key="simulator", base_url=simulator.base_url)
+        talking = wanted.chat(**wanted.service(environment, stack))
         if environment.stdin_is_terminal:
             _load_sdk()
             environment.tell(say(mark("{model} · /help lists the commands, Ctrl-D leaves"), model=clean(talking.model)))

@@ -6,15 +6,18 @@ import os
 
 from skk.config import DEFAULT_IMAGE_MODEL, user_config_path, user_settings
 from skk.errors import ConfigurationError
-from skk.texts import mark
+from skk.texts import mark, say
 
 from .environment import native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from contextlib import ExitStack
     from typing import Any
 
     from skk.openai import Chat
+
+    from .environment import Environment
 
 __all__ = ["Wanted", "no_key"]
 
@@ -54,6 +57,25 @@ class Wanted:
     def has_address(self) -> bool:
         """Whether a service was named: a talk meant for it must not go to another."""
         return bool(self.base_url or os.environ.get("OPENAI_BASE_URL") or user_settings().base_url)
+
+    def service(self, environment: Environment, until: ExitStack) -> dict[str, Any]:
+        """Say what a chat needs beside what was asked for: nothing with a key, else the simulator, started.
+
+        Args:
+            environment: where the person is told that it is the simulator.
+            until: ends it.
+
+        Raises:
+            ConfigurationError: a service was named, but no key.
+        """
+        if self.has_key:
+            return {}
+        if self.has_address:
+            raise no_key()
+        environment.tell(say(mark("no api key found: you talk to the built-in simulator, rules and not a model")))
+        from skk.simulator import Simulator  # another door's or the simulator's code is loaded when it is wanted
+
+        return {"api_key": "simulator", "base_url": until.enter_context(Simulator()).base_url}
 
     def chat(self, **instead: Any) -> Chat:
         """Give the chat; `instead` goes before what was asked for."""
