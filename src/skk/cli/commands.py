@@ -85,6 +85,13 @@ def _program(environment: Environment) -> click.Group:
         for option in (
             language,
             click.option(
+                "--plain",
+                is_flag=True,
+                expose_value=False,
+                callback=lambda context, option, value: setattr(environment, "plain", value),
+                help=say(mark("Answers as plain text, as they come: no colour, nothing is redrawn.")),
+            ),
+            click.option(
                 "--key-file", metavar="FILE", help=say(mark("JSON file that holds the key under the name api."))
             ),
             click.option(
@@ -109,8 +116,22 @@ def _program(environment: Environment) -> click.Group:
     @program.command(
         "chat", help=say(mark("Talk; the history is kept. Without an api key: with the built-in simulator."))
     )
+    @click.option("--classic", is_flag=True, help=say(mark("The classic program; it saves to ./user_messages.json.")))
     @talking
-    def chat_command(**options: Any) -> Doing:
+    def chat_command(classic: bool, **options: Any) -> Doing:
+        if classic:
+            from .classic import classic as classic_chat
+
+            if options["system"] is not None or options["max_messages"] is not None:
+                raise click.UsageError(
+                    say(
+                        mark(
+                            "--classic has its own system message and sends all messages: leave --system and "
+                            "--max-messages away"
+                        )
+                    )
+                )
+            return partial(classic_chat, Wanted(**options), environment)
         from .chat import chat
 
         return partial(chat, Wanted(**options), environment)

@@ -1,0 +1,207 @@
+"""``skk chat --classic``: the terminal program that skk grew out of, byte for byte.
+
+Its texts are Chinese always: they belong to that program, and stand in no catalogue. stdout holds what
+it printed, the prompts too; what it had no word for (a request that failed, a missing key) goes to
+stderr.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+from skk.config import read_key_file
+from skk.errors import SkkError
+from skk.history import update_atomically
+from skk.texts import speaking
+
+from .render import clean, explain, remark
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from typing import Any
+
+    from skk.openai import Chat
+
+    from .connect import Wanted
+    from .environment import Environment
+
+__all__ = ["Classic", "classic"]
+
+KEY_FILE = "../envs/openai_key"
+USER_MESSAGES = "./user_messages.json"
+PERSONA = "一个有10年Python开发经验的资深算法工程师"
+MOST_MESSAGES = 11  # the persona and five rounds
+
+_ASK_USER = "请输入用户名称: "
+_LEFT = "*********退出程序**********"
+_RESET = f"{'*' * 26}\n*********重置对话**********\n{'*' * 26}"
+_RESET_BY_FORCE = f"{'*' * 30}\n*********强制重置对话**********\n{'*' * 30}"
+
+_READING = (OSError, ValueError, RecursionError)  # what a file may raise: not there, damaged, nested without end
+
+
+def classic(wanted: Wanted, environment: Environment) -> int:
+    """Talk as the classic program did, and give the exit status.
+
+    Raises:
+        BrokenPipeError: nobody reads any more.
+    """
+    with speaking("zh"), contextlib.ExitStack() as stack:
+        try:
+            key = _key(environment) if wanted.key_file is None else None
+            found = wanted.service(environment, stack) if key is None else {"api_key": key}
+            chat = wanted.chat(**{"system": PERSONA, **found})
+            import asyncio  # 40 ms; the SDK needs it too
+
+            return Classic(chat, environment, stack.enter_context(asyncio.Runner())).hold()
+        except BrokenPipeError:
+            raise
+        except (SkkError, OSError, ValueError) as error:  # it could not begin
+            environment.tell(_told(error))
+            return 1
+
+
+def _key(environment: Environment) -> str | None:
+    """Give the key of the classic program's key file; None where there is no such file, or it is none."""
+    try:
+        return read_key_file(KEY_FILE)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (SkkError, OSError) as error:
+        environment.tell(_told(error))
+        return None
+
+
+def _told(error: Exception) -> str:
+    return "错误代码：" + explain(error).removeprefix("skk: ")
+
+
+class Classic:
+    """The classic program: one user's talk after the other's.
+
+    What could not be saved is kept, and is saved with the next talk that can be.
+
+    Args:
+        chat: remembers the talk; it is emptied for the next one.
+        environment: where the person is.
+        runner: runs what waits for the service.
+    """
+
+    def __init__(self, chat: Chat, environment: Environment, runner: asyncio.Runner) -> None:
+        self._chat = chat
+        self._environment = environment
+        self._runner = runner
+        self._user: str | None = None
+        self._unsaved: dict[str, list[dict[str, Any]]] = {}
+
+    def hold(self) -> int:
+        """Talk until somebody leaves, save, and give the exit status: 1 if something could not be saved."""
+        status = 0
+        try:
+            self._talk()
+        except EOFError:
+            if self._environment.stdin_is_terminal:
+                self._environment.tell("")
+        except KeyboardInterrupt:
+            self._environment.tell("")
+            status = 130
+        finally:  # also when nobody reads any more
+            if self._chat.fetch_messages():  # an older talk is not lost to one in which nothing was said
+                self._end()
+            self._save()
+        return status or int(bool(self._unsaved))
+
+    def _talk(self) -> None:
+        """Take line after line.
+
+        Raises:
+            EOFError: the input has ended.
+            KeyboardInterrupt: Ctrl-C.
+        """
+        self._begin()
+        while True:
+            if len(self._messages()) >= MOST_MESSAGES:
+                self._print(_RESET_BY_FORCE)
+                self._begin()
+            line = self._input(f"【{clean(self._user)}】")
+            if line == "0":
+                self._print(_LEFT)
+                self._end()
+                return
+            if line == "1":
+                self._print(_RESET)
+                self._begin()
+            else:
+                self._ask(line)
+
+    def _begin(self) -> None:
+        """Save the talk that was, and begin one with the user who is there now."""
+        self._end()
+        self._save()
+        self._user = self._input(_ASK_USER)
+
+    def _end(self) -> None:
+        """Put the talk among those to be saved."""
+        if self._user is not None:
+            self._unsaved[self._user] = self._messages()
+            self._user = None
+        self._chat.clear()
+
+    def _ask(self, question: str) -> None:
+        from skk.openai import user_msg  # a line without a word is a message too
+
+        try:
+            answer = self._runner.run(self._chat.async_request(user_msg(question)))
+        except (SkkError, OSError, ValueError) as error:
+            self._environment.tell(_told(error))
+            return
+        self._print(f"【ChatGPT】{clean(answer)}")
+        if (line := remark(answer)) is not None:
+            self._environment.tell(line)
+
+    def _messages(self) -> list[dict[str, Any]]:
+        """Give the talk as the file holds it."""
+        said = [
+            {"role": message["role"], "content": message.get("content") or message.get("refusal") or ""}
+            for message in self._chat.fetch_messages()
+        ]
+        return [{"role": "system", "content": PERSONA}, *said]
+
+    def _save(self) -> None:
+        """Save what is unsaved; what cannot be stays so."""
+        if not self._unsaved:
+            return
+        try:
+            update_atomically(USER_MESSAGES, self._added)
+        except _READING as error:
+            self._print(f"错误代码：{error}")
+        else:
+            self._unsaved = {}
+
+    def _added(self, content: bytes) -> bytes:
+        """Give the file's new content.
+
+        Raises:
+            ValueError, RecursionError: the file is damaged.
+        """
+        users = json.loads(content.decode("utf-8-sig")) if content.strip() else {}
+        if not isinstance(users, dict):
+            raise ValueError(f"{USER_MESSAGES} 不是 {{用户名称: 对话}}")
+        return json.dumps({**users, **self._unsaved}).encode("ascii")
+
+    def _input(self, prompt: str) -> str:
+        """Read a line as the classic program did: the prompt goes to stdout, and nothing edits the line.
+
+        Raises:
+            EOFError: the input has ended.
+        """
+        self._environment.write(prompt)
+        line = self._environment.stdin.readline()
+        if not line:
+            raise EOFError
+        return line.removeprefix("\ufeff").removesuffix("\n").removesuffix("\r")
+
+    def _print(self, text: str) -> None:
+        self._environment.write(text + "\n")
