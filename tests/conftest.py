@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -9,6 +10,10 @@ from hypothesis import settings
 # a shared machine may stall any example: only what is found counts, never how long it took
 settings.register_profile("skk", deadline=None, print_blob=True)
 settings.load_profile("skk")
+
+# A shell's background jobs ignore Ctrl-C, and so would the programs that the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
