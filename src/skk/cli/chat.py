@@ -8,6 +8,7 @@ import re
 from skk.errors import SkkError
 from skk.texts import mark, say
 
+from .connect import load_sdk
 from .render import INTERRUPTED, Display, clean, explain, remark
 from .slash import obey
 
@@ -36,21 +37,11 @@ def chat(wanted: Wanted, environment: Environment) -> int:
     with contextlib.ExitStack() as stack:
         talking = wanted.chat(**wanted.service(environment, stack))
         if environment.stdin_is_terminal:
-            _load_sdk()
+            load_sdk()
             environment.tell(say(mark("{model} · /help lists the commands, Ctrl-D leaves"), model=clean(talking.model)))
         import asyncio  # 40 ms; the SDK needs it too
 
         return Talk(talking, environment, stack.enter_context(asyncio.Runner())).hold()
-
-
-def _load_sdk() -> None:
-    """Load the SDK, 300 ms, while the person types."""
-    import threading
-
-    def load() -> None:
-        from skk.transport import AsyncWire  # noqa: F401
-
-    threading.Thread(target=load, name="skk-load-sdk", daemon=True).start()
 
 
 class Talk:

@@ -15,6 +15,7 @@ from skk.errors import SkkError
 from skk.history import update_atomically
 from skk.texts import speaking
 
+from .connect import load_sdk
 from .render import clean, explain, remark
 
 TYPE_CHECKING = False
@@ -53,6 +54,8 @@ def classic(wanted: Wanted, environment: Environment) -> int:
             key = _key(environment) if wanted.key_file is None else None
             found = wanted.service(environment, stack) if key is None else {"api_key": key}
             chat = wanted.chat(**{"system": PERSONA, **found})
+            if environment.stdin_is_terminal:
+                load_sdk()
             import asyncio  # 40 ms; the SDK needs it too
 
             return Classic(chat, environment, stack.enter_context(asyncio.Runner())).hold()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .environment import Environment
 
-__all__ = ["Wanted", "no_key"]
+__all__ = ["Wanted", "load_sdk", "no_key"]
 
 
 class Wanted:
@@ -101,3 +101,13 @@ def no_key() -> ConfigurationError:
         ),
         path=user_config_path(),
     )
+
+
+def load_sdk() -> None:
+    """Load the SDK, 300 ms, while the person types."""
+    import threading
+
+    def load() -> None:
+        from skk.transport import AsyncWire  # noqa: F401
+
+    threading.Thread(target=load, name="skk-load-sdk", daemon=True).start()
