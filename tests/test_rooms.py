@@ -47,7 +47,7 @@ THIRD_PARTY = {
     "history": ["tiktoken"],  # counts exactly where somebody has installed it: it is in no list of ours
     "tools": ["pydantic", "pydantic_core", "typing_extensions"],  # the SDK brings it
     "transport": ["openai", "jiter"],
-    "cli": ["click"],
+    "cli": ["click", "markdown_it", "rich"],
     "simulator": ["pytest"],
 }
 # Below the doors these alone import a third party, or asyncio, when they are loaded; and they are loaded on use.

@@ -23,6 +23,9 @@ class Environment:
     Args:
         stdin, stdout, stderr: None for the process's own.
         stdin_is_terminal, stdout_is_terminal: None to ask the streams.
+
+    Attributes:
+        plain: whether somebody asked for text without colour and redrawing, for a screen reader for example.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Environment:
         self.stderr = _own(sys.stderr) if stderr is None else stderr
         self.stdin_is_terminal = self.stdin.isatty() if stdin_is_terminal is None else stdin_is_terminal
         self.stdout_is_terminal = self.stdout.isatty() if stdout_is_terminal is None else stdout_is_terminal
+        self.plain = False
         self._edits = False
 
     def write(self, text: str) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from skk.openai import Answer
 
     from .environment import Environment
+    from .markdown import Screen
 
 __all__ = ["INTERRUPTED", "Display", "Filter", "clean", "explain", "remark"]
 
@@ -72,6 +73,33 @@ def clean(text: object) -> str:
     return found.feed(str(text)) + found.finish()
 
 
+class _Plain:
+    """An answer as it comes: for pipes, screen readers and terminals that can do no more."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._last = ""
+
+    def show(self, text: str) -> None:
+        self._environment.write(text)
+        self._last = text
+
+    def finish(self) -> None:
+        if self._last and not self._last.endswith("\n"):
+            self._environment.write("\n")
+
+
+def _screen(environment: Environment) -> _Plain | Screen:
+    """Give what shows an answer there."""
+    if not environment.stdout_is_terminal or environment.plain or os.environ.get("TERM") in ("dumb", "unknown"):
+        return _Plain(environment)
+    try:
+        from .markdown import Screen  # 180 ms: rich, for a person at a terminal alone
+    except ImportError:  # installed without the extra
+        return _Plain(environment)
+    return Screen(environment)
+
+
 class Display:
     """One answer on the screen, growing.
 
@@ -83,23 +111,27 @@ class Display:
         self.text = ""
         self._environment = environment
         self._filter = Filter()
+        self._screen: _Plain | Screen | None = None
 
     async def show(self, stream: AsyncStream) -> Answer:
         """Show an answer while it comes, and give it when it is complete."""
-        last = ""
         try:
             async with stream:
                 async for piece in stream:
                     self.text += piece
-                    if shown := self._filter.feed(piece):
-                        self._environment.write(shown)
-                        last = shown
+                    self._write(self._filter.feed(piece))
         finally:
-            rest = self._filter.finish()
-            if last + rest and not (last + rest).endswith("\n"):
-                self._environment.write(rest + "\n")
+            self._write(self._filter.finish())
+            if self._screen is not None:
+                self._screen.finish()
         assert stream.answer is not None  # a stream that ends without an error is complete
         return stream.answer
+
+    def _write(self, text: str) -> None:
+        if text:
+            if self._screen is None:
+                self._screen = _screen(self._environment)
+            self._screen.show(text)
 
 
 INTERRUPTED = mark("[interrupted]")
