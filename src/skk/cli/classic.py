@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 
 from skk.config import read_key_file
 from skk.errors import SkkError
@@ -21,6 +22,7 @@ from .render import clean, explain, remark
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterator
     from typing import Any
 
     from skk.openai import Chat
@@ -40,6 +42,8 @@ _LEFT = "*********退出程序**********"
 _RESET = f"{'*' * 26}\n*********重置对话**********\n{'*' * 26}"
 _RESET_BY_FORCE = f"{'*' * 30}\n*********强制重置对话**********\n{'*' * 30}"
 
+_IUTF8 = 0o40000  # Python's termios does not name it
+
 _READING = (OSError, ValueError, RecursionError)  # what a file may raise: not there, damaged, nested without end
 
 
@@ -56,6 +60,7 @@ def classic(wanted: Wanted, environment: Environment) -> int:
             chat = wanted.chat(**{"system": PERSONA, **found})
             if environment.stdin_is_terminal:
                 load_sdk()
+                stack.enter_context(_erasing_characters(environment))
             import asyncio  # 40 ms; the SDK needs it too
 
             return Classic(chat, environment, stack.enter_context(asyncio.Runner())).hold()
@@ -75,6 +80,27 @@ def _key(environment: Environment) -> str | None:
     except (SkkError, OSError) as error:
         environment.tell(_told(error))
         return None
+
+
+@contextlib.contextmanager
+def _erasing_characters(environment: Environment) -> Iterator[None]:
+    """Let the erase key take a whole Chinese character, also at a terminal that nobody told (docker, older ssh)."""
+    if sys.platform not in ("linux", "darwin"):
+        yield
+        return
+    import termios
+
+    before: list[Any] | None = None
+    with contextlib.suppress(OSError, termios.error):  # no terminal of the system's
+        descriptor = environment.stdin.fileno()
+        before = termios.tcgetattr(descriptor)
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, [before[0] | _IUTF8, *before[1:]])
+    try:
+        yield
+    finally:
+        if before is not None:
+            with contextlib.suppress(termios.error):  # it has been closed
+                termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 def _told(error: Exception) -> str:
