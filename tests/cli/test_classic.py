@@ -244,7 +244,7 @@ class TestCtrlC:
 
 @posix
 def test_at_a_real_terminal(served, tmp_path):
-    """Prompts, echo and answers without an escape code; Chinese characters are erased whole; Ctrl-D saves and leaves."""
+    """Prompts, echo and answers without an escape code; Chinese is erased by characters; Ctrl-D saves and leaves."""
     import pty
 
     person, terminal = pty.openpty()

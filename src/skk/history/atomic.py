@@ -105,7 +105,6 @@ else:
         import errno
         import msvcrt
 
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_BINARY, 0o600))
         descriptor = os.open(f"{os.path.realpath(os.fsdecode(path))}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         while True:
             try:
@@ -118,7 +117,13 @@ else:
                 os.close(descriptor)
                 raise
             else:
-                return descriptor
+                break
+        try:  # nobody renames over it now
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_BINARY, 0o600))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
 
 
 def _mode(path: str | os.PathLike[str]) -> int | None:
