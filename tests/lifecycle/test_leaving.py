@@ -260,3 +260,17 @@ print(interrupted > 0)
 """
     # a Ctrl-C inside the collector is printed and dropped by Python, and a socket just made is left to the collector
     assert "True\n" == program(source, server.base_url, points, seed, flags=(), quiet=False)
+
+
+def test_what_ctrl_c_leaves_is_closed(server, program):
+    """A client that is not trusted after Ctrl-C is let go, and the connections that were idle in it are hung up."""
+    source = """
+import sys
+from skk.openai import Chat
+chat = Chat("sk-lifecycle-test-key", base_url=sys.argv[1], model="m")
+chat.request("hello")
+connection = chat._account._connect()
+connection.distrust(connection.sync())
+print(chat.request("What comes after 50?"))
+"""
+    assert "51\n" == program(source, server.base_url)

@@ -6,12 +6,13 @@ Making a client costs 17–21 ms, most of it for the certificates; a copy with a
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
 import warnings
 from collections import deque
-from threading import RLock
+from threading import RLock, Thread
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary, finalize
 
 import openai
@@ -144,10 +145,10 @@ class Connection:
         """Use another client for blocking calls from now on.
 
         Ctrl-C may come while the HTTP library holds a lock or puts a connection away; the next request would then
-        wait for ever. What is interrupted so is not closed either: that takes the same lock.
+        wait for ever. Closing takes the same lock, so a thread does it when nobody holds the client any more.
         """
-        if client.own:
-            client.keeper.detach()
+        if client.own and client.keeper.detach():
+            client.keeper = finalize(client, _close_aside, client.http)
         with _lock:
             if self._clients.sync.get(self._key) is client:
                 self._clients.let_go(client, self._key)
@@ -274,6 +275,14 @@ class Client:
                 raise CallerFailed from error
 
         return provide if self._sync else provide_async
+
+
+def _close_aside(http: Any) -> None:
+    """Close a client whose lock may be held for ever: then a thread waits for it, and nobody else."""
+    closing = Thread(target=http.close, name="skk-close", daemon=True)
+    with contextlib.suppress(RuntimeError):  # the interpreter ends: its sockets go with it
+        closing.start()
+        closing.join(0.5)
 
 
 def credentials_elsewhere(options: Mapping[str, Any]) -> bool:
