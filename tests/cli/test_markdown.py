@@ -151,6 +151,30 @@ def test_blocks_in_any_order_equal_one_drawing():
         assert once(text, 40).lines() == streamed(text, 40, 12, chance).lines(), text
 
 
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ("para\n#", "hashtag\n"),
+        ("[ref]: http://x/\n\none\n\ntwo\n", "\n[text][ref]\n"),
+        ("one\n\n[ref]: http", "://x/\n\n[text][ref]\n"),
+        ("one\n\n[ref]: http://x/\n'title\n", "goes on'\n\n[text][ref]\n"),
+        ("one\n\ntwo\n", "===\n"),
+        ("one\n\n| a |\n", "|--|\n| b |\n"),
+        ("- a\n- b\n", "\n\n  c\n- d\n\ne\n"),
+        ("1. a\n2. b\n3", ". c\n\n    code\n\nd\n- e\n"),
+        ("```\n# a\n\n- b\n", "\n```\nc\n"),
+    ],
+)
+def test_nothing_is_finished_too_early(pieces):
+    """What the next piece can still change is drawn anew."""
+    drawn, terminal = page(40, 24), Terminal(40, 24)
+    for piece in pieces:
+        drawn.feed(piece)
+        terminal.feed(drawn.frame())
+    terminal.feed(drawn.finish())
+    assert once("".join(pieces), 40).cells() == terminal.cells()
+
+
 def test_the_drawing_is_rich_s():
     """What rich makes of the whole text is on the screen, line by line; only its empty lines are even."""
     text = TEXT[: TEXT.index("1. first")] + TEXT[TEXT.index("| name") : TEXT.index("<div>")]
@@ -182,13 +206,15 @@ def test_plain_words_cost_no_redrawing():
     assert ["one", " two", " three"] == seen
 
 
-def test_a_tail_higher_than_the_screen_shows_its_end():
-    """While a long block grows its last lines are seen, and no line of it has left the screen."""
+@pytest.mark.parametrize(("before", "source", "shown"), [("", "- item {}", " • item {}"), ("~~~\n", "- {}", "  - {}")])
+def test_a_tail_higher_than_the_screen_shows_its_end(before, source, shown):
+    """While a long block grows its last lines are seen, as what they are, and no line of it has left the screen."""
     drawn, terminal = page(40, 12), Terminal(40, 12)
+    drawn.feed(before)
     for number in range(100):
-        drawn.feed(f"- item {number}\n")
+        drawn.feed(source.format(number) + "\n")
         terminal.feed(drawn.frame())
-    assert [f" • item {number}" for number in range(92, 100)] == terminal.lines()
+    assert [shown.format(number) for number in range(92, 100)] == terminal.lines()
 
 
 @pytest.mark.parametrize(("before", "after"), [(80, 40), (40, 80), (80, 79)])
@@ -212,10 +238,12 @@ def test_a_terminal_that_wraps_anew_is_counted_anew():
     """Where lines are wrapped again at a new width, the tail has more rows than were drawn."""
     size = [80, 24]
     drawn = Page(lambda: tuple(size), make_console(COLOURS), reflows=True)
-    drawn.feed("x" * 70)
+    drawn.feed(
+        "a\n\n***\n- same\n- " + "x" * 70
+    )  # 1 + 1 + 4 rows of 20 columns
     drawn.frame()
     size[0] = 20
-    assert drawn.frame().startswith("\r\x1b[3A\x1b[J")
+    assert drawn.frame().startswith("\r\x1b[5A\x1b[J\n\x1b[1m • \x1b[0msame\n")
 
 
 @pytest.mark.parametrize(
@@ -231,7 +259,7 @@ def test_terminals_that_wrap_anew_are_known(environ, known):
     ("text", "held"), [("👨‍👩‍👧 " * 5, True), ("“quotes” " * 4, True), ("中文" * 10, False), ("x" * 40, False)]
 )
 def test_a_line_of_the_tail_cannot_wrap(text, held):
-    """Terminals differ in how wide they draw joined emoji: rows of the tail stay countable, the last drawing is free."""
+    """Terminals differ in how wide they draw joined emoji: the tail stays countable, the last drawing is free."""
     drawn = page(40, 24)
     drawn.feed(text)
     assert (held, False) == ("\x1b[?7l" in drawn.frame(), "\x1b[?7l" in drawn.finish())
