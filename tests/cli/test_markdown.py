@@ -217,6 +217,38 @@ def test_a_tail_higher_than_the_screen_shows_its_end(before, source, shown):
     assert [shown.format(number) for number in range(92, 100)] == terminal.lines()
 
 
+def thinking(width, *thoughts):
+    drawn, terminal = page(width, 24), Terminal(width, 24)
+    for thought in thoughts:
+        drawn.think(thought)
+        terminal.feed(drawn.frame())
+    return drawn, terminal
+
+
+def test_thoughts_are_one_line():
+    """While the model thinks, the end of its thoughts is seen, in one line that fits."""
+    _, terminal = thinking(12, "first\nline ", "二三四五六七八")
+    assert ["… 五六七八"] == terminal.lines()
+
+
+def test_the_answer_takes_the_place_of_the_thoughts():
+    """Nothing of them is left when the answer has begun, nor do later ones come back."""
+    drawn, terminal = thinking(40, "a thought ", "of some length " * 9)
+    for piece in ("# h\n", "\nanswer"):
+        drawn.feed(piece)
+        drawn.think("more")
+        terminal.feed(drawn.frame())
+    terminal.feed(drawn.finish())
+    assert once("# h\n\nanswer", 40).cells() == terminal.cells()
+
+
+def test_thoughts_without_an_answer_leave_nothing():
+    """Ctrl-C while it thinks: the line is clean."""
+    drawn, terminal = thinking(40, "a thought")
+    terminal.feed(drawn.finish() + "next")
+    assert ["next"] == terminal.lines()
+
+
 @pytest.mark.parametrize(("before", "after"), [(80, 40), (40, 80), (80, 79)])
 def test_after_a_resize_every_block_stands_once(before, after):
     """A block that was finished stays, the one being written is drawn at the new width, and so are later ones."""
@@ -238,9 +270,7 @@ def test_a_terminal_that_wraps_anew_is_counted_anew():
     """Where lines are wrapped again at a new width, the tail has more rows than were drawn."""
     size = [80, 24]
     drawn = Page(lambda: tuple(size), make_console(COLOURS), reflows=True)
-    drawn.feed(
-        "a\n\n***\n- same\n- " + "x" * 70
-    )  # 1 + 1 + 4 rows of 20 columns
+    drawn.feed("a\n\n***\n- same\n- " + "x" * 70)  # 1 + 1 + 4 rows of 20 columns
     drawn.frame()
     size[0] = 20
     assert drawn.frame().startswith("\r\x1b[5A\x1b[J\n\x1b[1m • \x1b[0msame\n")
@@ -272,6 +302,11 @@ def test_no_color_keeps_structure():
     written = drawn.finish()
     codes = {code for found in re.findall(r"\x1b\[([0-9;]*)m", written) for code in found.split(";")}
     assert (True, set()) == ("1" in codes, {code for code in codes if code[:1] in ("3", "4", "9") and len(code) > 1})
+
+
+def test_addresses_at_the_end_are_shown():
+    """Where a link's address comes later, both are shown as they were written, each address in a line of its own."""
+    assert "[a][1] b\n\n[1]: http://x/\n[2]: http://y/\n" == drawing("[a][1] b\n\n[1]: http://x/\n[2]: http://y/\n")
 
 
 def test_code_is_highlighted():

@@ -32,9 +32,10 @@ def ask(text: str, wanted: Wanted, environment: Environment) -> int:
     chat = wanted.chat()
     import asyncio  # 40 ms; the SDK needs it too
 
+    display = Display(environment)
     try:
         with asyncio.Runner() as runner:
-            answer = runner.run(Display(environment).show(chat.async_stream_request(text)))
+            answer = runner.run(display.show(chat.async_stream_request(text, on_reasoning=display.think)))
     except KeyboardInterrupt:
         environment.tell(say(INTERRUPTED))
         return 130

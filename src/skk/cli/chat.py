@@ -86,7 +86,7 @@ class Talk:
     def _ask(self, question: str) -> None:
         display = Display(self.environment)
         try:
-            answer = self.run(display.show(self.chat.async_stream_request(question)))
+            answer = self.run(display.show(self.chat.async_stream_request(question, on_reasoning=display.think)))
         except (SkkError, OSError) as error:
             self._keep(question, display.text)
             if isinstance(error, BrokenPipeError):

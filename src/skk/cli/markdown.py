@@ -14,7 +14,6 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -33,6 +32,7 @@ __all__ = ["Page", "Screen", "make_console", "reflows", "rendering"]
 # What no drawn line may hold, beside rich's own colours: the model's text is filtered before, this is the second lock.
 _STEERING = re.compile(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_ADDRESS = re.compile(r"\[[^\]]+\]:")
 _END = re.compile(r"(?: |\x1b\[[0-9;]*m +\x1b\[0m)+\Z")
 # Characters that every terminal draws one column wide, and those that none draws wider than rich counts: two.
 _NARROW = re.compile("[\x20-\x7e\xa0-\u02ff\u2500-\u259f\u2022]")
@@ -54,23 +54,19 @@ class _Drawn(Markdown):
     elements = {**Markdown.elements, "fence": _Code, "code_block": _Code}
 
 
-# HTML is shown as it was written: rich would leave it out.
-_PARSER = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
-_BLOCKS = MarkdownIt("commonmark", {"html": False}).enable("table")
+# HTML is shown as it was written: rich would leave it out. So is a link whose address stands elsewhere ("[a][1]"), and
+# that address ("[1]: http://…"): models send it at the end, when the block that uses it is long finished.
+_PARSER = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"]).disable("reference")
+_BLOCKS = MarkdownIt("commonmark", {"html": False}).enable("table").disable("reference")
 _BLOCKS.core.ruler.enableOnly(["normalize", "block"])
 
 
-def rendering(text: str, references: dict[str, Any] | None = None) -> Iterator[Markdown]:
-    """Give the blocks of a text, as rich can print them.
-
-    Args:
-        text: Markdown.
-        references: the link targets that were defined before; those in the text are added.
-    """
+def rendering(text: str) -> Iterator[Markdown]:
+    """Give the blocks of a text in Markdown, as rich can print them."""
     block: list[Token] = []
-    for token in _PARSER.parse(text, {"references": {} if references is None else references}):
+    for token in _PARSER.parse(text):
         if token.children:
-            token.children = _plain_pictures(token.children)
+            token.children = list(_simple(token.children))
         block.append(token)
         if token.level == 0 and token.nesting <= 0:
             drawn = _Drawn("", hyperlinks=False)  # an address is shown: what a link hides, nobody checks
@@ -79,16 +75,16 @@ def rendering(text: str, references: dict[str, Any] | None = None) -> Iterator[M
             block = []
 
 
-def _plain_pictures(tokens: list[Token]) -> list[Token]:
-    """Write pictures as text (rich draws them outside their paragraph), and a bare address once."""
-    kept = []
+def _simple(tokens: list[Token]) -> Iterator[Token]:
+    """Write pictures as text (rich draws them outside their paragraph), a bare address once, `[1]: …` line by line."""
+    addresses = bool(_ADDRESS.match(tokens[0].content))
     for token in tokens:
         if token.type == "image":
-            content = f"🌆 {token.content} ({token.attrs.get('src', '')})"
-            kept.append(Token("text", "", 0, content=content))
+            yield Token("text", "", 0, content=f"🌆 {token.content} ({token.attrs.get('src', '')})")
+        elif token.type == "softbreak" and addresses:
+            yield Token("hardbreak", "br", 0)
         elif token.markup != "autolink":
-            kept.append(token)
-    return kept
+            yield token
 
 
 def make_console(environ: Mapping[str, str] | None = None) -> Console:
@@ -135,12 +131,16 @@ class Page:
         self._looked = 0  # where in the tail to look for the end of its first block
         self._drawn: list[str] = []  # the tail's lines on the screen; the cursor is at the end of the last one
         self._width = 0  # at which they were drawn
+        self._thought = ""  # the end of what the model thinks aloud
         self._begun = False  # whether a block stands above the tail
-        self._references: dict[str, Any] = {}
 
     def feed(self, text: str) -> None:
         """Take a piece of the answer, free of anything that steers a terminal."""
         self._pieces.append(text)
+
+    def think(self, text: str) -> None:
+        """Take a piece of what the model thinks aloud: one line shows its end until the answer begins."""
+        self._thought = (self._thought + text)[-1000:]
 
     def frame(self) -> str:
         """Give what to write now."""
@@ -157,18 +157,20 @@ class Page:
         self._pieces.clear()
         self._console.width = width
         done, self._tail = (self._tail, "") if finished else self._cut()
-        lines = self._draw(done, self._references)
+        lines = self._draw(done)
         # a third of the screen stays for what stands above; a line that has left the screen cannot be redrawn
         most = max(1, rows * 2 // 3)
         self._begun = self._begun or bool(lines)
-        growing = self._draw(_last_part(self._tail, width, most), dict(self._references))
+        growing = self._draw(_last_part(self._tail, width, most))
+        if not (finished or growing or self._begun or not self._thought.strip()):
+            growing = [_folded(self._thought, width)]
         return self._replace(lines, [_held(line, width) for line in growing[-most:]], width)
 
     def _cut(self) -> tuple[str, str]:
         """Divide the tail into what is finished and what may still change.
 
         Whole lines alone are looked at: of "#" nobody knows whether it will be a heading. A block is finished when the
-        next one has begun; a definition of a link between the two is left to the second, as its title may follow.
+        next one has begun.
         """
         tail = self._tail
         whole = tail.rfind("\n") + 1
@@ -186,10 +188,10 @@ class Page:
         self._looked = 0
         return tail[:end], tail[end:]
 
-    def _draw(self, text: str, references: dict[str, Any]) -> list[str]:
+    def _draw(self, text: str) -> list[str]:
         """Give the lines of some blocks, with an empty one between any two. Rich's own empty lines vary."""
         lines: list[str] = []
-        for drawn in rendering(text, references) if text.strip() else ():
+        for drawn in rendering(text) if text.strip() else ():
             with self._console.capture() as captured:
                 self._console.print(drawn)
             block = [_END.sub("", _STEERING.sub("", line)) for line in captured.get().split("\n")]
@@ -241,6 +243,15 @@ def _last_part(tail: str, width: int, rows: int) -> str:
     return tail[-2 * width * rows :]
 
 
+def _folded(thought: str, width: int) -> str:
+    """Give the end of a thought as one faint line."""
+    words = _STEERING.sub("", " ".join(thought.split()).replace("\x1b", ""))
+    room = max(width - 3, 0)
+    while cell_len(words) > room:
+        words = words[max(1, (cell_len(words) - room) // 2) :]
+    return f"\x1b[2m… {words}\x1b[0m"
+
+
 def _held(line: str, width: int) -> str:
     """Keep a line that may be wider than rich counts from wrapping: rows of the tail must stay countable."""
     text = _COLOUR.sub("", line)
@@ -271,6 +282,18 @@ class Screen:
             OSError: the terminal has gone.
         """
         self._page.feed(text)
+        self._soon()
+
+    def think(self, text: str) -> None:
+        """Take a piece of what the model thinks aloud.
+
+        Raises:
+            OSError: the terminal has gone.
+        """
+        self._page.think(text)
+        self._soon()
+
+    def _soon(self) -> None:
         if self._failure is not None:
             raise self._failure
         if self._timer is None:

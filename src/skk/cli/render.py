@@ -84,6 +84,9 @@ class _Plain:
         self._environment.write(text)
         self._last = text
 
+    def think(self, text: str) -> None:
+        """Leave out what was only thought."""
+
     def finish(self) -> None:
         if self._last and not self._last.endswith("\n"):
             self._environment.write("\n")
@@ -111,6 +114,7 @@ class Display:
         self.text = ""
         self._environment = environment
         self._filter = Filter()
+        self._thoughts = Filter()
         self._screen: _Plain | Screen | None = None
 
     async def show(self, stream: AsyncStream) -> Answer:
@@ -127,11 +131,19 @@ class Display:
         assert stream.answer is not None  # a stream that ends without an error is complete
         return stream.answer
 
+    def think(self, piece: str) -> None:
+        """Show what the model thinks aloud, as a line that the answer takes the place of."""
+        if text := self._thoughts.feed(piece):
+            self._begin().think(text)
+
     def _write(self, text: str) -> None:
         if text:
-            if self._screen is None:
-                self._screen = _screen(self._environment)
-            self._screen.show(text)
+            self._begin().show(text)
+
+    def _begin(self) -> _Plain | Screen:
+        if self._screen is None:
+            self._screen = _screen(self._environment)
+        return self._screen
 
 
 INTERRUPTED = mark("[interrupted]")
