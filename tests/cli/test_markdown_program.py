@@ -174,7 +174,7 @@ def test_an_answer_stopped_by_ctrl_c_is_left_whole(person, served):
 
 
 def test_an_answer_into_a_pipe_draws_nothing(skk_there, served):
-    """``skk ask`` in a script pays for nothing that only a person sees. (The HTTP library of older SDKs loads rich.)"""
+    """``skk ask`` in a script pays for nothing that only a person sees; the HTTP library of older SDKs loads rich."""
     code = "import sys; from skk.cli import main; main(); sys.exit('skk.cli.markdown' in sys.modules)"
     served.reply(ANSWER)
     assert (0, ANSWER, "") == skk_there("ask", "question", python=("-c", code))
