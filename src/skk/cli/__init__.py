@@ -3,7 +3,7 @@
 - `commands`: what can be typed after ``skk``.
 - `chat`, `ask`: the two ways of talking; `slash`: the commands in a talk.
 - `connect`: whom a talk is with.
-- `render`: an answer on the screen, and nothing else that a model might send there.
+- `render`: an answer on the screen, and nothing else that a model might send there; `markdown`: one that is drawn.
 - `environment`: where a person reads and writes.
 """
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderResult, detect_legacy_windows
 from rich.markdown import CodeBlock, Markdown
 from rich.syntax import Syntax
 from rich.theme import Theme
@@ -27,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .environment import Environment
 
-__all__ = ["Page", "Screen", "make_console", "reflows", "rendering"]
+__all__ = ["Page", "Screen", "can_draw", "make_console", "pause", "reflows", "rendering"]
 
 # What no drawn line may hold, beside rich's own colours: the model's text is filtered before, this is the second lock.
 _STEERING = re.compile(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
@@ -92,6 +92,11 @@ def make_console(environ: Mapping[str, str] | None = None) -> Console:
     return Console(
         file=io.StringIO(), force_terminal=True, legacy_windows=False, theme=_THEME, _environ=environ or os.environ
     )
+
+
+def can_draw() -> bool:
+    """Tell whether the terminal understands sequences: an old console of Windows writes them out."""
+    return os.name != "nt" or not detect_legacy_windows()
 
 
 def reflows(environ: Mapping[str, str]) -> bool:
@@ -261,6 +266,11 @@ def _held(line: str, width: int) -> str:
     return line if widest <= width else f"\x1b[?7l{line}\x1b[?7h"
 
 
+def pause(cost: float) -> float:
+    """Give the seconds until the next draw: a hundredth of the time is spent on drawing, also of a long table."""
+    return min(max(0.1, 100 * cost), 2.0)
+
+
 class Screen:
     """Draws an answer while it comes, and no more often than a person can read.
 
@@ -307,8 +317,7 @@ class Screen:
             self._environment.write(self._page.frame())
         except OSError as error:  # whoever brings the next piece is told: a timer has nobody to tell
             self._failure = error
-        # a hundredth of the time, so that a table of a thousand rows costs little more than a talk
-        self._next = asyncio.get_running_loop().time() + min(max(0.1, 100 * (time.thread_time() - began)), 2.0)
+        self._next = asyncio.get_running_loop().time() + pause(time.thread_time() - began)
 
     def finish(self) -> None:
         """Draw what is left; the cursor is on a new line then."""

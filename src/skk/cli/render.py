@@ -97,10 +97,10 @@ def _screen(environment: Environment) -> _Plain | Screen:
     if not environment.stdout_is_terminal or environment.plain or os.environ.get("TERM") in ("dumb", "unknown"):
         return _Plain(environment)
     try:
-        from .markdown import Screen  # 180 ms: rich, for a person at a terminal alone
+        from .markdown import Screen, can_draw  # 180 ms: rich, for a person at a terminal alone
     except ImportError:  # installed without the extra
         return _Plain(environment)
-    return Screen(environment)
+    return Screen(environment) if can_draw() else _Plain(environment)
 
 
 class Display:
