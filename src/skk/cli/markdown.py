@@ -36,7 +36,6 @@ _ADDRESS = re.compile(r"\[[^\]]+\]:")
 _END = re.compile(r"(?: |\x1b\[[0-9;]*m +\x1b\[0m)+\Z")
 # Characters that every terminal draws one column wide, and those that none draws wider than rich counts: two.
 _NARROW = re.compile("[\x20-\x7e\xa0-\u02ff\u2500-\u259f\u2022]")
-_JOINED = re.compile("[\u200d\ufe0f\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff]")
 
 # The terminal's own sixteen colours, on its own background: they fit a light one and a dark one.
 _THEME = Theme({"markdown.code": "bold cyan", "markdown.code_block": "cyan"})
@@ -260,8 +259,6 @@ def _folded(thought: str, width: int) -> str:
 def _held(line: str, width: int) -> str:
     """Keep a line that may be wider than rich counts from wrapping: rows of the tail must stay countable."""
     text = _COLOUR.sub("", line)
-    if len(text) * 2 <= width or (cell_len(text) < width and not _JOINED.search(text) and text.isascii()):
-        return line
     widest = 2 * len(text) - len(_NARROW.findall(text))
     return line if widest <= width else f"\x1b[?7l{line}\x1b[?7h"
 
