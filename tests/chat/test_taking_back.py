@@ -7,16 +7,6 @@ from skk.history import TurnRecord
 from skk.openai import AKPool, Chat, GroupChat, assistant_msg, user_msg
 
 
-@pytest.fixture
-def chat(simulator):
-    return Chat("sk-test-key", base_url=simulator.base_url, model="m")
-
-
-@pytest.fixture
-def group(simulator):
-    return GroupChat("sk-test-key", base_url=simulator.base_url, model="m")
-
-
 def said(chat):
     return [given["content"] for given in chat.fetch_messages()]
 
