@@ -4,7 +4,7 @@ import pytest
 
 from skk.errors import BadRequestError, HistoryIndexError
 from skk.history import TurnRecord
-from skk.openai import AKPool, Chat, GroupChat, assistant_msg, user_msg
+from skk.openai import AKPool, Chat, assistant_msg, user_msg
 
 
 def said(chat):
