@@ -292,7 +292,8 @@ def test_quit_leaves_at_once(talk, served):
 def test_help_lists_every_command(talk):
     """/help names all commands of the manual."""
     named = [line.split()[0] for line in talk("/help").out.splitlines()]
-    assert ["/rollback", "/pin", "/unpin", "/history", "/save", "/load", "/image", "/help", "/quit"] == named
+    first = ["/rollback", "/undo", "/remove", "/clear", "/pin", "/unpin", "/history", "/window", "/usage", "/model"]
+    assert [*first, "/system", "/save", "/load", "/image", "/help", "/quit"] == named
 
 
 @pytest.mark.parametrize("line", ["/etc/passwd 是什么?", " /quit", "/ ?", "//", "/1+1"])

@@ -15,6 +15,7 @@ from .render import clean
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from .chat import Talk
 
@@ -22,9 +23,16 @@ __all__ = ["obey"]
 
 _FORMS = {
     "rollback": ("/rollback [N]", mark("take back the last N turns, or the last one")),
+    "undo": ("/undo [N]", mark("undo the last N changes of the history, or the last one")),
+    "remove": ("/remove I...", mark("remove the messages with these numbers")),
+    "clear": ("/clear", mark("remove all messages; /undo brings them back")),
     "pin": ("/pin I...", mark("pin the messages with these numbers: they stay when --max-messages is reached")),
     "unpin": ("/unpin I...", mark("unpin the messages with these numbers")),
     "history": ("/history", mark("show the history with its numbers; * is pinned")),
+    "window": ("/window [QUESTION]", mark("show what the model will see, and what it will not and why")),
+    "usage": ("/usage", mark("show the tokens that this talk has taken, as the service counted them")),
+    "model": ("/model [NAME]", mark("show the model, or ask another one from now on")),
+    "system": ("/system [TEXT]", mark("show what the model is to be, or say it anew")),
     "save": ("/save FILE", mark("save the history as a JSON file")),
     "load": ("/load FILE", mark("add the messages of a JSON file to the history")),
     "image": ("/image PROMPT", mark("have a picture drawn, saved as a PNG file in the current folder")),
@@ -58,6 +66,53 @@ def _rollback(talk: Talk, argument: str) -> None:
     talk.environment.write(clean(printed.getvalue()) or say(mark("no turn is left")) + "\n")
 
 
+def _undo(talk: Talk, argument: str) -> None:
+    count = _numbers("undo", argument or "1")
+    if len(count) != 1:
+        raise _misspelt("undo")
+    if count[0] and not talk.chat.undo(count[0]):
+        talk.environment.write(say(mark("there is nothing to undo")) + "\n")
+    else:
+        _history(talk, "")
+
+
+def _remove(talk: Talk, argument: str) -> None:
+    talk.chat.remove(*_numbers("remove", argument))
+    _history(talk, "")
+
+
+def _clear(talk: Talk, _: str) -> None:
+    talk.chat.clear()
+    _history(talk, "")
+
+
+def _window(talk: Talk, argument: str) -> None:
+    window = talk.chat.window(*([argument] if argument else []))
+    for left in window.left_out:
+        _show(talk, f"{left.index:>3}-", left.message, f" ({left.reason})")
+    for message in window:
+        _show(talk, "   >", message)
+    if not window:
+        talk.environment.write(say(mark("the history is empty")) + "\n")
+
+
+def _usage(talk: Talk, _: str) -> None:
+    for name, count in talk.chat.usage.items():
+        talk.environment.write(f"{name:<18} {count:>9,}\n")
+
+
+def _model(talk: Talk, argument: str) -> None:
+    if argument:
+        talk.chat.model = argument
+    talk.environment.write(clean(talk.chat.model) + "\n")
+
+
+def _system(talk: Talk, argument: str) -> None:
+    if argument:
+        talk.chat.system = argument
+    talk.environment.write((clean(talk.chat.system or "") or say(mark("no system message"))) + "\n")
+
+
 def _pin(talk: Talk, argument: str) -> None:
     talk.chat.pin(*_numbers("pin", argument))
     _history(talk, "")
@@ -69,15 +124,18 @@ def _unpin(talk: Talk, argument: str) -> None:
 
 
 def _history(talk: Talk, _: str) -> None:
-    from skk.messages import plain_text
-
     pinned = set(talk.chat.pinned)
     messages = talk.chat.fetch_messages()
     for index, message in enumerate(messages):
-        star = "*" if index in pinned else " "
-        talk.environment.write(f"{index:>3}{star} [{clean(message['role'])}] {clean(plain_text(message))}\n")
+        _show(talk, f"{index:>3}{'*' if index in pinned else ' '}", message)
     if not messages:
         talk.environment.write(say(mark("the history is empty")) + "\n")
+
+
+def _show(talk: Talk, place: str, message: dict[str, Any], remark: str = "") -> None:
+    from skk.messages import plain_text
+
+    talk.environment.write(f"{place} [{clean(message['role'])}] {clean(plain_text(message))}{remark}\n")
 
 
 def _save(talk: Talk, argument: str) -> None:
@@ -115,14 +173,21 @@ def _save_picture(data: bytes) -> str:
 
 def _help(talk: Talk, _: str) -> None:
     for form, does in _FORMS.values():
-        talk.environment.write(f"{form:<14} {say(does)}\n")
+        talk.environment.write(f"{form:<18} {say(does)}\n")
 
 
 _COMMANDS: dict[str, Callable[[Talk, str], None]] = {
     "rollback": _rollback,
+    "undo": _undo,
+    "remove": _remove,
+    "clear": _clear,
     "pin": _pin,
     "unpin": _unpin,
     "history": _history,
+    "window": _window,
+    "usage": _usage,
+    "model": _model,
+    "system": _system,
     "save": _save,
     "load": _load,
     "image": _image,
