@@ -30,9 +30,12 @@ BELOW["chat"] = LIBRARY
 BELOW["endpoints"] = LIBRARY
 BELOW["openai"] = [*LIBRARY, "chat", "endpoints"]
 BELOW["openai2"] = ["openai"]
-BELOW["cli"] = [*LIBRARY, "chat", "endpoints", "openai", "simulator"]
+BELOW["store"] = ["errors", "messages", "history", "texts"]
+BELOW["service"] = [*LIBRARY, "chat", "endpoints", "openai", "store"]
+BELOW["cli"] = [*LIBRARY, "chat", "endpoints", "openai", "service", "simulator"]
 BELOW["__main__"] = ["cli"]
-DOORS = {"cli", "__main__", "simulator"}
+# Above the library: what these load costs nobody who imports it.
+DOORS = {"store", "service", "cli", "__main__", "simulator"}
 
 # A room is entered by its face. These modules are a second one: the SDK's classes of errors, the table of names,
 # the simulator's program.
@@ -47,7 +50,8 @@ THIRD_PARTY = {
     "history": ["tiktoken"],  # counts exactly where somebody has installed it: it is in no list of ours
     "tools": ["pydantic", "pydantic_core", "typing_extensions"],  # the SDK brings it
     "transport": ["openai", "jiter"],
-    "cli": ["click", "markdown_it", "rich"],
+    "store": ["aiosqlite", "alembic", "asyncpg", "sqlalchemy"],
+    "cli": ["click", "markdown_it", "platformdirs", "prompt_toolkit", "rich"],
     "simulator": ["pytest"],
 }
 # Below the doors these alone import a third party, or asyncio, when they are loaded; and they are loaded on use.
