@@ -42,7 +42,7 @@ DOORS = {"store", "service", "cli", "__main__", "simulator"}
 SECOND_FACES = {
     ("skk.transport.classify", "skk.errors.service"),
     ("skk.endpoints.raw", "skk.transport.params"),
-    ("skk.cli.commands", "skk.simulator.__main__"),
+    ("skk.cli.simulate", "skk.simulator.__main__"),
 }
 
 THIRD_PARTY = {

@@ -17,6 +17,14 @@ from skk.cli.environment import Environment
 SOURCE = str(Path(skk.__file__).parent.parent)
 
 
+@pytest.fixture(autouse=True)
+def own_store(tmp_path, monkeypatch):
+    """What is kept of the talks lies with the test; gives its address."""
+    url = f"sqlite:///{tmp_path}/data/skk.db"
+    monkeypatch.setenv("SKK_DATABASE_URL", url)
+    return url
+
+
 class Seen(NamedTuple):
     """What a person sees."""
 

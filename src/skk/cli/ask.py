@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-from skk.texts import say
+from functools import partial
 
-from .connect import no_key
+import click
+
+from skk.texts import mark, say
+
+from .connect import Wanted, no_key
+from .options import talking
 from .render import INTERRUPTED, Display, remark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .connect import Wanted
+    from typing import Any
+
     from .environment import Environment
+    from .options import Doing
 
-__all__ = ["ask", "question"]
+__all__ = ["ask_command"]
 
 
-def question(prompt: str, environment: Environment) -> str:
+def ask_command(environment: Environment) -> click.Command:
+    """Make ``skk ask``."""
+
+    @click.command("ask")
+    @click.argument("question", nargs=-1)
+    @talking(environment)
+    def ask_command(question: tuple[str, ...], **options: Any) -> Doing:
+        text = whole(" ".join(question), environment)
+        if not text:
+            raise click.UsageError(say(mark('there is no question: skk ask "...", or pipe one in')))
+        return partial(ask, text, Wanted(**options), environment)
+
+    return ask_command
+
+
+def whole(prompt: str, environment: Environment) -> str:
     """Give what is to be asked: the prompt, then what was piped in."""
     piped = "" if environment.stdin_is_terminal else environment.stdin.read().removeprefix("\ufeff").rstrip("\r\n")
     return "\n\n".join(text for text in (prompt, piped) if text.strip())

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import re
+from functools import partial
+
+import click
 
 from skk.errors import SkkError
 from skk.texts import mark, say
 
-from .connect import load_sdk
+from .connect import Wanted, load_sdk
+from .options import talking
 from .render import INTERRUPTED, Display, clean, explain, remark
 from .slash import obey
 
@@ -20,12 +24,38 @@ if TYPE_CHECKING:
 
     from skk.openai import Chat
 
-    from .connect import Wanted
     from .environment import Environment
+    from .options import Doing
 
-__all__ = ["Talk", "chat"]
+__all__ = ["Talk", "chat_command"]
 
 _COMMAND = re.compile(r"/([A-Za-z]+)(?:\s+(.*))?\s*\Z", re.DOTALL)
+
+
+def chat_command(environment: Environment) -> click.Command:
+    """Make ``skk chat``."""
+
+    @click.command("chat")
+    @click.option("--classic", is_flag=True, help=say(mark("The classic program; it saves to ./user_messages.json.")))
+    @talking(environment)
+    def chat_command(classic: bool, **options: Any) -> Doing:
+        wanted = Wanted(**options)
+        if not classic:
+            return partial(chat, wanted, environment)
+        if wanted.system is not None or wanted.max_messages is not None:
+            raise click.UsageError(
+                say(
+                    mark(
+                        "--classic has its own system message and sends all messages: leave --system and "
+                        "--max-messages away"
+                    )
+                )
+            )
+        from .classic import classic as classic_chat
+
+        return partial(classic_chat, wanted, environment)
+
+    return chat_command
 
 
 def chat(wanted: Wanted, environment: Environment) -> int:

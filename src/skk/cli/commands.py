@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from functools import partial
+from importlib import import_module
 
 import click
 
@@ -12,18 +12,23 @@ from skk import __version__
 from skk.errors import SkkError
 from skk.texts import mark, say, speaking
 
-from .connect import Wanted
 from .environment import Environment, typed
+from .options import language
 from .render import explain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
-    Doing = Callable[[], int]
-
 __all__ = ["run"]
+
+# The commands: where each is made, by a function of its name, and the line that ``skk --help`` has for it.
+_COMMANDS = {
+    "chat": ("chat", mark("Talk; the history is kept. Without an api key: with the built-in simulator.")),
+    "ask": ("ask", mark("Ask once: QUESTION, then what is piped in. The answer alone goes to stdout.")),
+    "simulator": ("simulate", mark("Play an OpenAI-compatible service on this machine, by rules.")),
+}
 
 
 def run(arguments: Sequence[str], environment: Environment) -> int:
@@ -69,94 +74,39 @@ def _language(words: Sequence[str]) -> str | None:
     return None
 
 
+class _Program(click.Group):
+    """All commands; the code of one is loaded when it is typed.
+
+    Args:
+        environment: what the commands are made for. Their help is in the person's language.
+    """
+
+    def __init__(self, environment: Environment, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.environment = environment
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module, sentence = _COMMANDS[name]
+        make = getattr(import_module(f"{__package__}.{module}"), f"{name}_command")
+        command: click.Command = make(self.environment)
+        command.help = say(sentence)
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, say(sentence)) for name, (_, sentence) in _COMMANDS.items()])
+
+
 def _program(environment: Environment) -> click.Group:
     """Make the program; its help is in the person's language, so it is made when that is known.
 
     A command gives what is to be done.
     """
-    language = click.option(
-        "--lang",
-        type=click.Choice(["zh", "en"]),
-        expose_value=False,
-        help=say(mark("Language of the program's texts.")),
-    )
-
-    def talking(command: Callable[..., Doing]) -> Callable[..., Doing]:
-        for option in (
-            language,
-            click.option(
-                "--plain",
-                is_flag=True,
-                expose_value=False,
-                callback=lambda context, option, value: setattr(environment, "plain", value),
-                help=say(mark("Answers as plain text, as they come: no colour, nothing is redrawn.")),
-            ),
-            click.option(
-                "--key-file", metavar="FILE", help=say(mark("JSON file that holds the key under the name api."))
-            ),
-            click.option(
-                "--max-messages",
-                metavar="N",
-                type=click.IntRange(min=0),
-                help=say(mark("Messages to keep and to send; the earliest go first.")),
-            ),
-            click.option("--system", metavar="TEXT", help=say(mark("What the model is to be."))),
-            click.option("--base-url", metavar="URL", help=say(mark("Address of the service, such as http://…/v1."))),
-            click.option("--model", metavar="NAME", help=say(mark("Model to ask."))),
-        ):
-            command = option(command)
-        return command
-
-    @click.group(help=say(mark("Conversations with OpenAI-compatible models.")))
-    @click.version_option(__version__, message="skk %(version)s")
-    @language
-    def program() -> None:
-        pass
-
-    @program.command(
-        "chat", help=say(mark("Talk; the history is kept. Without an api key: with the built-in simulator."))
-    )
-    @click.option("--classic", is_flag=True, help=say(mark("The classic program; it saves to ./user_messages.json.")))
-    @talking
-    def chat_command(classic: bool, **options: Any) -> Doing:
-        if classic:
-            from .classic import classic as classic_chat
-
-            if options["system"] is not None or options["max_messages"] is not None:
-                raise click.UsageError(
-                    say(
-                        mark(
-                            "--classic has its own system message and sends all messages: leave --system and "
-                            "--max-messages away"
-                        )
-                    )
-                )
-            return partial(classic_chat, Wanted(**options), environment)
-        from .chat import chat
-
-        return partial(chat, Wanted(**options), environment)
-
-    @program.command(
-        "ask", help=say(mark("Ask once: QUESTION, then what is piped in. The answer alone goes to stdout."))
-    )
-    @click.argument("question", nargs=-1)
-    @talking
-    def ask_command(question: tuple[str, ...], **options: Any) -> Doing:
-        from .ask import ask
-        from .ask import question as whole
-
-        text = whole(" ".join(question), environment)
-        if not text:
-            raise click.UsageError(say(mark('there is no question: skk ask "...", or pipe one in')))
-        return partial(ask, text, Wanted(**options), environment)
-
-    @program.command("simulator", help=say(mark("Play an OpenAI-compatible service on this machine, by rules.")))
-    @click.option("--host", default="127.0.0.1", show_default=True, help=say(mark("Address to listen on.")))
-    @click.option("--port", default=0, type=click.IntRange(0, 65535), help=say(mark("Port to listen on; 0 is any.")))
-    @language
-    def simulator_command(host: str, port: int) -> Doing:
-        from skk.simulator.__main__ import main as simulate
-
-        return partial(simulate, ["--host", host, "--port", str(port)])
-
+    program = _Program(environment, help=say(mark("Conversations with OpenAI-compatible models.")))
+    click.version_option(__version__, message="skk %(version)s")(language(program))
     return program

@@ -1,0 +1,59 @@
+"""The options that several commands have."""
+
+from __future__ import annotations
+
+import click
+
+from skk.texts import mark, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .environment import Environment
+
+    Doing = Callable[[], int]  # what a command gives: it is done when click has finished with what was typed
+
+__all__ = ["Doing", "language", "talking"]
+
+
+def language(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--lang``, which `commands.run` has looked for already."""
+    return click.option(
+        "--lang",
+        type=click.Choice(["zh", "en"]),
+        expose_value=False,
+        help=say(mark("Language of the program's texts.")),
+    )(command)
+
+
+def talking(environment: Environment) -> Callable[[Callable[..., Doing]], Callable[..., Doing]]:
+    """Give what adds the options of a command that asks a model: the arguments of `Wanted`."""
+    options = (
+        language,
+        click.option(
+            "--plain",
+            is_flag=True,
+            expose_value=False,
+            callback=lambda context, option, value: setattr(environment, "plain", value),
+            help=say(mark("Answers as plain text, as they come: no colour, nothing is redrawn.")),
+        ),
+        click.option("--key-file", metavar="FILE", help=say(mark("JSON file that holds the key under the name api."))),
+        click.option(
+            "--max-messages",
+            metavar="N",
+            type=click.IntRange(min=0),
+            help=say(mark("Messages to keep and to send; the earliest go first.")),
+        ),
+        click.option("--system", metavar="TEXT", help=say(mark("What the model is to be."))),
+        click.option("--base-url", metavar="URL", help=say(mark("Address of the service, such as http://…/v1."))),
+        click.option("--model", metavar="NAME", help=say(mark("Model to ask."))),
+    )
+
+    def add(command: Callable[..., Doing]) -> Callable[..., Doing]:
+        for option in options:
+            command = option(command)
+        return command
+
+    return add
