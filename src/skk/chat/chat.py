@@ -322,6 +322,11 @@ class Chat:
     # ---- what is remembered
 
     @property
+    def history(self) -> History:
+        """The history itself, for what keeps it elsewhere: its messages as they are, and the way to restore them."""
+        return self._history
+
+    @property
     def msg_max_count(self) -> int | None:
         """How many messages are kept and sent; None for all. Setting it applies it."""
         return self._history.limit

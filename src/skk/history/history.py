@@ -255,6 +255,18 @@ class History:
             change.add(messages)
             self._commit(change)
 
+    def restore(self, messages: Messages) -> None:
+        """Hold these messages instead, as somebody kept them elsewhere; then the limit applies.
+
+        What was before is not this history's any more: there is nothing to undo.
+        """
+        with self._lock:
+            state = self._state
+            self._tools = any(m.calls for m in messages)
+            change = Change(messages)
+            self._cut_excess(change, state.limit, state.trim_to)
+            self._state = _State(change.messages, (), state.limit, state.trim_to)
+
     def rollback(self, count: int) -> Messages:
         """Take the last `count` turns away, pinned or not, and give the turn that is last then.
 
