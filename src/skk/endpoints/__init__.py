@@ -7,20 +7,26 @@ from __future__ import annotations
 
 from .client import OpenAIClient
 from .raw import (
+    Models,
     async_chat_completions,
     async_completions,
     async_images_generations,
+    async_models,
     chat_completions,
     completions,
     images_generations,
+    models,
 )
 
 __all__ = [
+    "Models",
     "OpenAIClient",
     "async_chat_completions",
     "async_completions",
     "async_images_generations",
+    "async_models",
     "chat_completions",
     "completions",
     "images_generations",
+    "models",
 ]

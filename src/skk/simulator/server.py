@@ -251,21 +251,20 @@ class Simulator:
             raise Refusal(401, "You didn't provide an API key.", code="invalid_api_key")
         line.headers |= self._budget(key)
         endpoint = path.removeprefix("/openai").removeprefix("/v1")  # Azure's addresses start with /openai/v1
-        if request.method == "GET" and endpoint.startswith("/models"):
-            return await line.send(200, dumps(self._models(endpoint)))
+        listing = request.method == "GET" and endpoint.startswith("/models")
         handlers = {
             "/chat/completions": self._chat,
             "/completions": self._completion,
             "/images/generations": self._image,
             "/images/edits": self._image,
         }
-        if request.method != "POST" or endpoint not in handlers:
+        if not listing and (request.method != "POST" or endpoint not in handlers):
             raise Refusal(404, f"Invalid URL ({request.method} {path})")
         fault, argument = self._fault_for(request)
         if request.model in self._retired:
             said = f"The model `{request.model}` does not exist or you do not have access to it."
             raise Refusal(404, said, code="model_not_found")
-        call: Any = handlers[endpoint](request)
+        call: Any = Plain(self._models(endpoint)) if listing else handlers[endpoint](request)
         call.key, call.argument = key, argument
         if fault is not None:
             return await fault.handle(line, call)

@@ -143,7 +143,8 @@ class _Reply:
             client = self._client.with_key(self._lease.secret)
             self._request = request = self._turn.prepare()
             call = self._wire.call(self._turn, request, client, piecemeal=request.streamed)
-            self._response = await self._in_time(client.post(request.path, **call))
+            send = client.get if request.body is None else client.post
+            self._response = await self._in_time(send(request.path, **call))
         except BaseException:
             await self._client.release()
             raise

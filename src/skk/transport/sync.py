@@ -97,7 +97,8 @@ class _Reply:
             # With a deadline even a whole reply is read piece by piece, to look at the clock between.
             self._piecemeal = request.streamed or self._turn.ends_at is not None
             call = self._wire.call(self._turn, request, client, piecemeal=self._piecemeal)
-            self._response = client.post(request.path, **call)
+            send = client.get if request.body is None else client.post
+            self._response = send(request.path, **call)
         except BaseException as error:
             self._interrupted(type(error))
             self._client = None

@@ -92,7 +92,7 @@ class Wire:
         return found
 
     def call(self, turn: Turn, request: Request, client: Any, *, piecemeal: bool) -> dict[str, Any]:
-        """Give the keywords of the SDK's `post`; `piecemeal` leaves the body unread."""
+        """Give the keywords of the SDK's `post`, or of its `get`; `piecemeal` leaves the body unread."""
         options = self._options
         if turn.ends_at is not None:  # the SDK's own retries know no end
             timeout = _within(options.get("timeout", client.timeout), max(turn.ends_at - self.now(), 0.001))
@@ -101,7 +101,7 @@ class Wire:
         if request.files:
             headers = {**options.get("headers", {}), "Content-Type": "multipart/form-data"}
             call |= {"body": request.body, "files": request.files, "options": {**options, "headers": headers}}
-        else:
+        elif request.body is not None:
             call[_BYTES] = request.body
         return call
 
@@ -155,7 +155,7 @@ class Incoming:
 
     def __init__(self, turn: Turn, response: Any, streamed: bool) -> None:
         headers = response.headers
-        turn.begin(headers.get("x-request-id"))
+        turn.begin(headers.get("x-request-id"), headers.get("date"))
         kind = headers.get("content-type", "")
         self._turn = turn
         # A server may send one JSON value where a stream was asked for, and a stream where it was not.

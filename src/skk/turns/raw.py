@@ -20,18 +20,18 @@ class RawTurn(Turn):
 
     Args:
         path: the endpoint.
-        body: exactly what is sent.
+        body: exactly what is sent; None for a GET.
 
     Attributes:
         reply: the reply, once it is there.
     """
 
-    def __init__(self, path: str, body: Mapping[str, Any], **limits: Any) -> None:
+    def __init__(self, path: str, body: Mapping[str, Any] | None, **limits: Any) -> None:
         super().__init__(**limits)
-        model = body.get("model")
+        model = None if body is None else body.get("model")
         self.model = model if isinstance(model, str) else None
         self.reply: Reply | None = None
-        self._request = Request(path, encode(dict(body)))
+        self._request = Request(path, None if body is None else encode(dict(body)))
 
     def prepare(self) -> Request:
         """Say what to send."""

@@ -40,7 +40,7 @@ class Request:
 
     Attributes:
         path: the endpoint, such as ``/chat/completions``.
-        body: the JSON, encoded; or fields, where files come with them.
+        body: the JSON, encoded; or fields, where files come with them; None for a GET.
         files: what goes beside the fields: ``(field, (name, bytes, media type))``.
         streamed: whether the reply is read as events while it comes; else it is one JSON value.
     """
@@ -50,7 +50,7 @@ class Request:
     def __init__(
         self,
         path: str,
-        body: bytes | Mapping[str, Any],
+        body: bytes | Mapping[str, Any] | None,
         *,
         files: Sequence[tuple[str, tuple[str, bytes, str]]] = (),
         streamed: bool = False,
@@ -72,6 +72,7 @@ class Turn(ABC):
         ends_at: the deadline on the wire's clock, once the turn has been sent.
         waited: seconds spent so far on waiting for a key.
         request_id: the service's name for the request.
+        date: what the service's clock said when it answered, as its header has it.
         last_error: what the last attempt that failed came to.
     """
 
@@ -83,6 +84,7 @@ class Turn(ABC):
         self.ends_at: float | None = None
         self.attempts = 0
         self.request_id: str | None = None
+        self.date: str | None = None
         self.last_error: Exception | None = None
         self.waited = 0.0
         self.begun = False
@@ -110,9 +112,10 @@ class Turn(ABC):
     def prepare(self) -> Request:
         """Say what to send, and forget what an earlier attempt brought."""
 
-    def begin(self, request_id: str | None) -> None:
+    def begin(self, request_id: str | None, date: str | None = None) -> None:
         """Learn that a reply has begun."""
         self.request_id = request_id
+        self.date = date
 
     @property
     def complete(self) -> bool:
