@@ -14,7 +14,7 @@ from skk import errors
 from skk.errors import service
 
 NAMES = [name for name in errors.__all__ if name != "fingerprint"]
-BUILTIN = {"ValueError": ValueError, "IndexError": IndexError, "TimeoutError": TimeoutError}
+BUILTIN = {"ValueError": ValueError, "IndexError": IndexError, "LookupError": LookupError, "TimeoutError": TimeoutError}
 
 
 ENTRY = re.compile(r"(\w+Error)(?: +(¹))?(?: \(([\w., ]+)\))? *")
@@ -79,6 +79,7 @@ def test_programs_can_tell_them_apart():
 FACTS = {
     "path": "p", "position": 1, "reason": "r", "index": 1, "count": 2, "fingerprint": "f", "address": "a", "length": 3,
     "seconds": 4, "status": 418, "message": "m", "model": "gpt", "date": "2026-10-23", "successor": "s", "wait": 5.0,
+    "name": "n", "id": "i", "ids": "j", "version": 7,
 }  # fmt: skip
 
 

@@ -12,6 +12,13 @@
     │   └─ InvalidMessageError (ValueError)   the API would not take this message
     ├─ ArchiveFormatError (ValueError)        a file that holds no conversation
     ├─ GroupAnswerError (ValueError)          a group's answer that is no list of lines
+    ├─ StoreError                             the database cannot do it; nothing was changed
+    │   ├─ StoreBusyError                     others keep it busy, or have it open
+    │   ├─ StoreVersionError                  a newer skk has made it
+    │   ├─ StoreValueError (ValueError)       it was asked for something that cannot be
+    │   ├─ ConversationChangedError           somebody else has saved it since: .version
+    │   └─ ConversationNotFoundError (LookupError)
+    │       └─ AmbiguousConversationError     several ids begin so
     └─ ChatRequestError                       .partial .attempts .request_id .key_fingerprint .steps
         ├─ AnswerFormatError (ValueError)     a structured answer that does not fit
         ├─ ToolRoundsError                    the model calls tools without end
@@ -81,6 +88,7 @@ __all__ = [
     "AllKeysFailedError",
     "AllKeysRateLimitedError",
     "AllKeysRejectedError",
+    "AmbiguousConversationError",
     "AnswerFormatError",
     "ArchiveFormatError",
     "AuthenticationError",
@@ -90,6 +98,8 @@ __all__ = [
     "ConflictError",
     "ContentPolicyViolationError",
     "ContextWindowExceededError",
+    "ConversationChangedError",
+    "ConversationNotFoundError",
     "EmptyPoolError",
     "GroupAnswerError",
     "HistoryError",
@@ -105,6 +115,10 @@ __all__ = [
     "RateLimitError",
     "RequestDeadlineError",
     "SkkError",
+    "StoreBusyError",
+    "StoreError",
+    "StoreValueError",
+    "StoreVersionError",
     "StreamInterruptedError",
     "StreamStalledError",
     "StreamTruncatedError",
@@ -244,6 +258,62 @@ class GroupAnswerError(SkkError, ValueError):
     def __init__(self, sentence: str | None = None, /, *, text: str = "", **facts: object) -> None:
         super().__init__(sentence, **facts)
         self.text = text
+
+
+class StoreError(SkkError):
+    """The database cannot do what it was asked; what is in it is as it was."""
+
+    kind = "store"
+    sentence = mark("{name} cannot do that ({reason}); nothing was changed")
+
+
+class StoreBusyError(StoreError):
+    """Others keep the database busy, or have it open where it is wanted alone."""
+
+    kind = "store_busy"
+    sentence = mark("{name} has been busy for a minute: another program is writing to it; try again")
+
+
+class StoreVersionError(StoreError):
+    """The tables are those of a newer skk."""
+
+    kind = "store_version"
+    sentence = mark("{name} was made by a newer skk (its version is {version}): update skk")
+
+
+class StoreValueError(StoreError, ValueError):
+    """The store was asked for something that cannot be, such as a user without a name."""
+
+    kind = "store_value"
+
+
+class ConversationChangedError(StoreError):
+    """Somebody else has saved the conversation since it was read; nothing was changed.
+
+    Attributes:
+        version: the version that it has now.
+    """
+
+    kind = "conversation_changed"
+    sentence = mark("conversation {id} was saved by another program meanwhile; nothing was changed: read it again")
+
+    def __init__(self, sentence: str | None = None, /, *, version: int = 0, **facts: object) -> None:
+        super().__init__(sentence, **facts)
+        self.version = version
+
+
+class ConversationNotFoundError(StoreError, LookupError):
+    """No conversation has this id."""
+
+    kind = "conversation_not_found"
+    sentence = mark("there is no conversation {id!r}: give its id, or the first four characters of it or more")
+
+
+class AmbiguousConversationError(ConversationNotFoundError):
+    """Several conversations' ids begin so."""
+
+    kind = "conversation_ambiguous"
+    sentence = mark("several conversations begin with {id!r}: {ids}")
 
 
 class ChatRequestError(SkkError):

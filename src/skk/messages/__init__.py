@@ -7,7 +7,18 @@ Nothing here remembers, and nothing here knows the wire.
 from __future__ import annotations
 
 from .answer import Answer, Reply
-from .message import Message, assistant_msg, compose, decode, encode, message, plain_text, system_msg, user_msg
+from .message import (
+    Message,
+    assistant_msg,
+    compose,
+    decode,
+    encode,
+    message,
+    plain_text,
+    restored,
+    system_msg,
+    user_msg,
+)
 from .parts import Multimodal_Part
 
 __all__ = [
@@ -21,6 +32,7 @@ __all__ = [
     "encode",
     "message",
     "plain_text",
+    "restored",
     "system_msg",
     "user_msg",
 ]

@@ -18,7 +18,18 @@ if TYPE_CHECKING:
 
     Part = str | Mapping[str, Any]
 
-__all__ = ["Message", "assistant_msg", "compose", "decode", "encode", "message", "plain_text", "system_msg", "user_msg"]
+__all__ = [
+    "Message",
+    "assistant_msg",
+    "compose",
+    "decode",
+    "encode",
+    "message",
+    "plain_text",
+    "restored",
+    "system_msg",
+    "user_msg",
+]
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
@@ -128,6 +139,17 @@ def message(given: Any, position: object = 0) -> Message:
         return Message(role, encode({"role": role, "content": content, **fields}), calls, pinned)
     except (ValueError, TypeError, RecursionError) as error:  # what json cannot say, it says with these
         raise InvalidMessageError(position=position, reason=str(error)) from None
+
+
+def restored(role: str, data: bytes, pinned: bool = False) -> Message:
+    """Give again a message that `message` once gave, from what was kept of it: it is not checked a second time."""
+    calls: tuple[str, ...] = ()
+    if role == "tool" or (role == "assistant" and b'"tool_calls"' in data):
+        import json
+
+        found = json.loads(data)
+        calls = (found["tool_call_id"],) if role == "tool" else _call_ids(found.get("tool_calls", []))
+    return Message(role, data, calls, pinned)
 
 
 def _settle(role: str, content: object, fields: dict[str, Any]) -> tuple[str, ...]:

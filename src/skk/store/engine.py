@@ -1,0 +1,250 @@
+"""How a database is reached: SQLite by aiosqlite, PostgreSQL by asyncpg, both through SQLAlchemy."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import URL, event
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from skk.errors import ConfigurationError, StoreBusyError, StoreError
+from skk.texts import mark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+__all__ = ["Address", "address", "locked", "make_engine", "named"]
+
+# How long somebody else's writing is waited for, in seconds.
+PATIENCE = 60.0
+
+# The session locks that keep a restore and everybody else apart in PostgreSQL, and two who make the tables.
+USE_LOCK, MAKE_LOCK = 0x736B6B01, 0x736B6B02
+
+
+class Address(NamedTuple):
+    """Where a database is.
+
+    Attributes:
+        path: SQLite's file.
+        dsn: PostgreSQL's address, with what is secret in it; "" for SQLite.
+        name: what it may be called in front of people.
+    """
+
+    path: str
+    dsn: str
+    name: str
+
+    def __repr__(self) -> str:
+        return f"Address({self.name!r})"
+
+
+def address(url: str) -> Address:
+    """Read a URL.
+
+    Raises:
+        ConfigurationError: it names no database of ours.
+    """
+    scheme, found, rest = url.partition("://")
+    kind = scheme.partition("+")[0].lower()
+    if found and kind == "sqlite":
+        path = rest[1:] if rest.startswith("/") else ""
+        if not path or path == ":memory:" or path.startswith("file:"):
+            raise ConfigurationError(mark("the database URL names no file: write sqlite:////folder/file.db"))
+        path = os.path.abspath(os.path.expanduser(path))
+        return Address(path, "", path)
+    if found and kind in ("postgresql", "postgres"):
+        # what stands before the host may hold a password, and so may what follows the question mark
+        host = rest.partition("?")[0].rpartition("@")[2]
+        return Address("", f"postgresql://{rest}", f"postgresql://{host}")
+    raise ConfigurationError(
+        mark("the database URL must begin with sqlite:/// or postgresql://; {scheme!r} does not"), scheme=scheme[:20]
+    )
+
+
+def make_engine(where: Address) -> AsyncEngine:
+    """Give an engine that connects on use."""
+    if where.dsn:
+        return _postgresql(where)
+    return _sqlite(where)
+
+
+def _sqlite(where: Address) -> AsyncEngine:
+    try:
+        engine = create_async_engine(
+            URL.create("sqlite+aiosqlite", database=where.path),
+            connect_args={"timeout": PATIENCE, "isolation_level": None, "cached_statements": 256},
+            hide_parameters=True,
+            pool_size=4,
+            max_overflow=4,
+            pool_timeout=PATIENCE,
+        )
+    except ImportError as error:
+        raise _missing("aiosqlite", "store") from error
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def settle(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -16000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        # who will write says so at once: two who read first could both be waiting for the other
+        writes = connection.get_execution_options().get("skk_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgresql(where: Address) -> AsyncEngine:
+    try:
+        import asyncpg  # type: ignore[import-untyped]  # it has no types
+    except ImportError as error:
+        raise _missing("asyncpg", "postgres") from error
+
+    async def connect() -> Any:
+        connection = await asyncpg.connect(where.dsn, timeout=PATIENCE)
+        try:
+            # each connection holds it shared for as long as it lives; a restore wants it alone
+            if not await connection.fetchval("SELECT pg_try_advisory_lock_shared($1)", USE_LOCK):
+                raise StoreBusyError(_RESTORING, name=where.name)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    return create_async_engine(
+        "postgresql+asyncpg://", async_creator=connect, hide_parameters=True, pool_size=5, max_overflow=5
+    )
+
+
+_RESTORING = mark("{name} is being restored by another program: try again when it is done")
+
+
+def _missing(driver: str, extra: str) -> ConfigurationError:
+    sentence = mark("this database needs {driver}: pip install 'skk[{extra}]'")
+    return ConfigurationError(sentence, driver=driver, extra=extra)
+
+
+_making = threading.Lock()
+
+
+def make_file(path: str) -> None:
+    """Make SQLite's file, its owner's alone, and its folder; what is there stays as it is."""
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    # Closing a file lets go of all locks that this process has on it, SQLite's too: nobody may open it meanwhile.
+    with _making, contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+@contextlib.contextmanager
+def locked(path: str, alone: bool = False) -> Iterator[None]:
+    """Hold the lock beside SQLite's file: everybody who has it open together, or one alone.
+
+    Raises:
+        StoreBusyError: others have it.
+    """
+    descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if not _try_lock(descriptor, alone):
+            if alone:
+                raise StoreBusyError(mark("{name} is open in another program: close it first"), name=path)
+            raise StoreBusyError(_RESTORING, name=path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+if sys.platform != "win32":
+    import fcntl
+
+    def _try_lock(descriptor: int, alone: bool) -> bool:
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+else:
+    import msvcrt
+
+    def _try_lock(descriptor: int, alone: bool) -> bool:
+        # Windows has no shared locks here: each who opens the store takes a byte of their own, one alone takes all
+        for place in range(1000):
+            os.lseek(descriptor, 0 if alone else place, os.SEEK_SET)
+            try:
+                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1000 if alone else 1)
+            except OSError:
+                if alone:
+                    return False
+            else:
+                return True
+        return False
+
+
+@contextlib.contextmanager
+def named(where: Address) -> Iterator[None]:
+    """Turn what a driver, SQLAlchemy or the system says into an error of ours.
+
+    Raises:
+        StoreError: the database did not do it; what is in it is as it was.
+    """
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+    from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+    try:
+        yield
+    except DBAPIError as error:
+        raise _told(where, error.orig or error) from error
+    except PoolTimeout as error:
+        raise StoreBusyError(name=where.name) from error
+    except SQLAlchemyError as error:
+        raise StoreError(name=where.name, reason=_reason(error)) from error
+    except OSError as error:
+        raise _told(where, error) from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] in ("asyncpg", "sqlite3"):  # asyncpg's own, before it is connected
+            raise _told(where, error) from error
+        raise
+
+
+def _reason(error: BaseException) -> str:
+    """Give the first line of what went wrong: SQLAlchemy adds the statement below."""
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+_DISK_FULL = mark("{name}: the disk is full; nothing was saved: make room and try again")
+_NOT_WRITABLE = mark("{name} cannot be written ({reason}): check who owns the file and its folder, or name another")
+_DAMAGED = mark("{name} is damaged or no database ({reason}): restore a backup, or name another file")
+_UNREACHABLE = mark("{name} cannot be reached ({reason}): check the address and whether the server runs")
+
+# By SQLite's primary result code.
+_OF_SQLITE = {8: _NOT_WRITABLE, 13: _DISK_FULL, 14: _NOT_WRITABLE, 3: _NOT_WRITABLE, 11: _DAMAGED, 26: _DAMAGED}
+# By the class of PostgreSQL's SQLSTATE, or the whole of it.
+_OF_POSTGRESQL = {"08": _UNREACHABLE, "28": _UNREACHABLE, "3D": _UNREACHABLE, "53100": _DISK_FULL, "57": _UNREACHABLE}
+
+
+def _told(where: Address, error: BaseException) -> StoreError:
+    facts = {"name": where.name, "reason": _reason(error)}
+    if (code := getattr(error, "sqlite_errorcode", None)) is not None:
+        if code & 0xFF in (5, 6):  # SQLITE_BUSY, SQLITE_LOCKED
+            return StoreBusyError(**facts)
+        return StoreError(_OF_SQLITE.get(code & 0xFF), **facts)
+    if state := getattr(error, "sqlstate", None):
+        if state in ("55P03", "40001", "40P01"):
+            return StoreBusyError(**facts)
+        return StoreError(_OF_POSTGRESQL.get(state) or _OF_POSTGRESQL.get(state[:2]), **facts)
+    if isinstance(error, OSError):
+        return StoreError(_UNREACHABLE if where.dsn else _NOT_WRITABLE, **facts)
+    return StoreError(**facts)

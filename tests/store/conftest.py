@@ -1,0 +1,170 @@
+"""Databases to test on: SQLite's files, and a PostgreSQL of our own that is started once and thrown away."""
+
+import asyncio
+import contextlib
+import glob
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import pytest
+
+from skk.messages import assistant_msg, message, user_msg
+
+ROOT = pathlib.Path(__file__).parents[2]
+PLACES = [
+    *os.environ.get("PATH", "").split(os.pathsep),
+    *sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True),
+    *glob.glob(str(ROOT / ".services/postgresql/lib/python*/site-packages/*/pginstall/bin")),
+]
+
+
+class Clock:
+    """A clock that goes on by a second each time somebody looks."""
+
+    def __init__(self):
+        self.time = 1_000_000.0
+
+    def __call__(self):
+        self.time += 1
+        return self.time
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def talk():
+    """Make messages: the user's and the assistant's in turns."""
+
+    def make(*texts):
+        return [message((user_msg, assistant_msg)[i % 2](text)) for i, text in enumerate(texts)]
+
+    return make
+
+
+class Server:
+    """A PostgreSQL: its own cluster in a folder of its own, on a free port of loopback."""
+
+    def __init__(self, binaries):
+        self.binaries = binaries
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="skk-pg-"))
+        # PostgreSQL refuses to run as root
+        self.other = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+        if self.other:
+            shutil.chown(self.folder, self.other["user"], self.other["group"])
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+
+    def start(self):
+        told = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "cwd": self.folder, **self.other}
+        data = self.folder / "data"
+        initdb = [self.binaries / "initdb", "-D", data, "-U", "skk", "-A", "trust", "-E", "UTF8", "--no-sync"]
+        made = subprocess.run([*initdb, "--locale=C.UTF-8", "--no-instructions"], **told)
+        if made.returncode:
+            made = subprocess.run([*initdb, "--locale=C"], **told)
+        if made.returncode:
+            raise RuntimeError(made.stderr.decode())
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": "",
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+            "max_connections": 200,
+            "autovacuum": "off",
+        }
+        command = [self.binaries / "postgres", "-D", data]
+        for name, value in settings.items():
+            command += ["-c", f"{name}={value}"]
+        log = open(self.folder / "log", "wb")  # noqa: SIM115
+        with log:
+            self.process = subprocess.Popen(command, **{**told, "stdout": log, "stderr": log})
+        for _ in range(600):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise RuntimeError((self.folder / "log").read_text(errors="replace"))
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)  # it ends all sessions and then itself
+        self.process.wait(30)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def url(self, database="skk"):
+        return f"postgresql://skk@127.0.0.1:{self.port}/{database}"
+
+    def run(self, *statements, database="skk"):
+        """Run statements, and give what the last one found."""
+        import asyncpg
+
+        async def main():
+            for _ in range(200):
+                try:
+                    connection = await asyncpg.connect(self.url(database))
+                    break
+                except asyncpg.CannotConnectNowError:
+                    await asyncio.sleep(0.02)
+            try:
+                for statement in statements:
+                    found = await connection.fetch(statement)
+                return [tuple(row) for row in found]
+            finally:
+                await connection.close()
+
+        return asyncio.run(main())
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A PostgreSQL that runs; the test is skipped where there is none."""
+    binaries = [pathlib.Path(place) for place in PLACES if place and os.path.exists(os.path.join(place, "initdb"))]
+    if not binaries or sys.platform == "win32":
+        reason = "no PostgreSQL on this machine: make services"
+        pytest.fail(reason) if os.environ.get("SKK_REQUIRE_PARTS") else pytest.skip(reason)
+    found = Server(binaries[0])
+    try:
+        found.start()
+        found.run("CREATE DATABASE skk", database="postgres")
+        yield found
+    finally:
+        if hasattr(found, "process"):
+            found.stop()
+
+
+@pytest.fixture
+def sqlite_url(tmp_path):
+    return f"sqlite:///{tmp_path}/data/skk.db"
+
+
+@pytest.fixture
+def postgresql_url(server):
+    """An empty database."""
+    server.run("SET client_min_messages = error", "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    return server.url()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request):
+    """An empty database, on each engine in turn."""
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture
+async def store(url, clock):
+    from skk.store import open_store
+
+    async with open_store(url, now=clock) as opened:
+        yield opened
