@@ -184,11 +184,11 @@ def test_together_with_tools(ask, chat, script, simulator):
 
 
 def test_an_answer_that_was_cut_off(ask, chat, simulator):
-    """It does not fit, and its text is there."""
+    """It does not fit; its text is there, and how it ended."""
     simulator.reply(TEXT[:12], finish_reason="length")
     with pytest.raises(AnswerFormatError) as caught:
         ask(chat, "Which city?", response_format=City)
-    assert TEXT[:12] == caught.value.text
+    assert (TEXT[:12], "length") == (caught.value.text, caught.value.finish_reason)
 
 
 @pytest.mark.parametrize("form", [None, Cities])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from skk.errors import AnswerFormatError
 from skk.messages import encode, message
 
 TYPE_CHECKING = False
@@ -84,7 +85,11 @@ class Plan:
 
         def shaped(answer: Answer) -> Answer:
             if not answer.tool_calls and answer.refusal is None:
-                answer.parsed = form.parse(answer)
+                try:
+                    answer.parsed = form.parse(answer)
+                except AnswerFormatError as error:
+                    error.finish_reason = answer.finish_reason
+                    raise
             return answer if shape is None else shape(answer)
 
         return shaped

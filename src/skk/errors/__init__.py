@@ -342,9 +342,11 @@ class AnswerFormatError(ChatRequestError, ValueError):
         text: the answer as it came.
         path: where in it the fault is, such as ``items.0.price``; ``""`` for the whole.
         reason: what the fault is.
+        finish_reason: how the answer ended; ``"length"`` means that it was cut off.
     """
 
     kind = "answer_format"
+    finish_reason: str | None = None
     sentence = mark("the answer does not fit response_format ({place}: {reason}): ask again, or read it in .text")
 
     def __init__(
