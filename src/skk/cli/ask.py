@@ -1,66 +1,311 @@
-"""``skk ask``: one question, the answer alone on stdout."""
+"""``skk ask``: one question, the answer alone on stdout, and an exit status that says how it went."""
 
 from __future__ import annotations
 
+import json
+import re
 from functools import partial
 
 import click
 
+from skk.errors import AnswerFormatError, SkkError
 from skk.texts import mark, say
 
+from .attach import MOST_BYTES, MOST_TEXT, attached, attachment, contents, plain, too_large
 from .connect import Wanted, no_key
 from .options import talking
-from .render import INTERRUPTED, Display, remark
+from .render import INTERRUPTED, Display, clean, explain, remark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from skk.openai import Answer
+
     from .environment import Environment
     from .options import Doing
+    from .schema import Schema
 
 __all__ = ["ask_command"]
+
+# What it exits with, and the kinds of failures that this stands for. Scripts rely on these numbers.
+_STATUSES: tuple[tuple[int, str, frozenset[str]], ...] = (
+    (0, mark("answered"), frozenset()),
+    (1, mark("failed in another way"), frozenset()),
+    (2, mark("wrong usage: nothing was asked"), frozenset()),
+    (
+        3,
+        mark("no api key, or one that is not accepted or has nothing left to spend"),
+        frozenset(
+            {"missing_key", "invalid_key", "empty_pool", "authentication", "permission_denied", "all_keys_rejected"}
+        ),
+    ),
+    (
+        4,
+        mark("try again later: too much at once, no connection, trouble of the service"),
+        frozenset(
+            {
+                *("rate_limit", "all_keys_rate_limited", "all_keys_failed", "server", "conflict", "deadline"),
+                *("connection", "timeout", "stream_interrupted", "stream_truncated", "stream_stalled"),
+            }
+        ),
+    ),
+    (5, mark("no whole answer: it is cut off, filtered, refused or empty"), frozenset({"content_policy"})),
+    (6, mark("the answer does not fit --schema"), frozenset({"answer_format"})),
+    (130, mark("stopped with Ctrl-C"), frozenset()),
+)
+_OTHER, _ACCOUNT, _LATER, _NOT_WHOLE, _STOPPED = 1, 3, 4, 5, 130
+
+# Seconds until somebody is told that their pipe is waited for.
+_PATIENCE = 5.0
+
+# What JSON may hold as it is, and what would steer a terminal or end a line for some readers.
+_STEERING = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def ask_command(environment: Environment) -> click.Command:
     """Make ``skk ask``."""
 
-    @click.command("ask")
+    @click.command("ask", epilog=_statuses())
     @click.argument("question", nargs=-1)
+    @click.option(
+        "--attach",
+        "files",
+        metavar="FILE",
+        multiple=True,
+        help=say(mark("Put a picture, sound, PDF or text file into the question; - is what is piped in. Repeatable.")),
+    )
+    @click.option(
+        "--schema", metavar="FILE", help=say(mark("JSON Schema that the answer must fit; it is printed as JSON."))
+    )
+    @click.option(
+        "--json", "as_json", is_flag=True, help=say(mark("Print one line of JSON: the answer and how it came about."))
+    )
     @talking(environment)
-    def ask_command(question: tuple[str, ...], **options: Any) -> Doing:
-        text = whole(" ".join(question), environment)
+    def ask_command(
+        question: tuple[str, ...], files: tuple[str, ...], schema: str | None, as_json: bool, **options: Any
+    ) -> Doing:
+        prompt = " ".join(question)
+        data = b"" if environment.stdin_is_terminal else piped(environment, _PATIENCE if prompt else None)
+        if "-" in files and not data:
+            raise click.UsageError(say(mark("--attach - takes what is piped in, and nothing is")))
+        text = whole(prompt, "" if "-" in files else _readable(data))
         if not text:
             raise click.UsageError(say(mark('there is no question: skk ask "...", or pipe one in')))
-        return partial(ask, text, Wanted(**options), environment)
+        return partial(ask, Question(text, files, data, schema), Wanted(**options), environment, as_json=as_json)
 
     return ask_command
 
 
-def whole(prompt: str, environment: Environment) -> str:
-    """Give what is to be asked: the prompt, then what was piped in."""
-    piped = "" if environment.stdin_is_terminal else environment.stdin.read().removeprefix("\ufeff").rstrip("\r\n")
-    return "\n\n".join(text for text in (prompt, piped) if text.strip())
+def _statuses() -> str:
+    lines = [f"{status:>5}  {say(sentence)}" for status, sentence, _ in _STATUSES]
+    return "\n".join(["\b", say(mark("Exit status:")), *lines])
 
 
-def ask(text: str, wanted: Wanted, environment: Environment) -> int:
-    """Ask, show the answer, and give the exit status.
+def piped(environment: Environment, patience: float | None) -> bytes:
+    """Give what is piped in, to its end.
 
-    Raises:
-        SkkError, OSError: it failed.
+    Args:
+        patience: seconds until the person is told what is waited for: a program that was started without a pipe of
+            its own has that of its parent, which may never end. None says nothing.
     """
-    if not wanted.has_key:
-        raise no_key()
-    chat = wanted.chat()
-    import asyncio  # 40 ms; the SDK needs it too
+    stream = getattr(environment.stdin, "buffer", None)
+    if stream is None:
+        return environment.stdin.read().encode("utf-8", "replace")
+    if patience is None:
+        return bytes(stream.read(MOST_BYTES + 1) or b"")
+    import threading
 
-    display = Display(environment)
+    hint = say(mark("skk: waiting for the end of what is piped in; if there is nothing, write < /dev/null"))
+    timer = threading.Timer(patience, environment.tell, [hint])
+    timer.daemon = True
+    timer.start()
     try:
+        return bytes(stream.read(MOST_BYTES + 1) or b"")
+    finally:
+        timer.cancel()
+
+
+def _readable(data: bytes) -> str:
+    """Read what was piped in as text; single bytes that are none become "�"."""
+    text = plain(data)
+    if text is None:
+        if b"\0" in data or data.startswith(b"%PDF-"):
+            raise click.UsageError(say(mark("what is piped in is no text: give it to --attach -")))
+        text = data.decode("utf-8", "replace")
+    if len(data) > MOST_TEXT:
+        raise too_large("stdin", MOST_TEXT)
+    return text
+
+
+def whole(prompt: str, piped: str) -> str:
+    """Give what is to be asked: the prompt, then what was piped in."""
+    return "\n\n".join(text for text in (prompt, piped.removeprefix("\ufeff").rstrip("\r\n")) if text.strip())
+
+
+class Question:
+    """What is to be asked.
+
+    Args:
+        text: in words.
+        files: what to attach.
+        data: what was piped in, for the file ``-``.
+        schema: the file that says what the answer is to look like.
+    """
+
+    def __init__(self, text: str, files: tuple[str, ...] = (), data: bytes = b"", schema: str | None = None) -> None:
+        self._text = text
+        self._files = dict.fromkeys(files)
+        self._data = data
+        self._schema = schema
+
+    def parts(self) -> list[Any]:
+        """Give its parts.
+
+        Raises:
+            OSError, ConfigurationError: a file cannot be read, or no model could.
+        """
+        files = (attached(self._data, "stdin") if path == "-" else attachment(path) for path in self._files)
+        return [self._text, *(part for parts in files for part in parts)]
+
+    def schema(self) -> Schema | None:
+        """Give what the answer must fit.
+
+        Raises:
+            OSError, ConfigurationError: the file cannot be read, or holds no schema.
+        """
+        if self._schema is None:
+            return None
+        from .schema import Schema
+
+        return Schema(contents(self._schema), self._schema)
+
+
+def ask(question: Question, wanted: Wanted, environment: Environment, *, as_json: bool = False) -> int:
+    """Ask, show the answer, and give the exit status."""
+    report = _AsJson(environment) if as_json else _AsText(environment)
+    try:
+        if not wanted.has_key:
+            raise no_key()
+        parts, schema = question.parts(), question.schema()
+        chat = wanted.chat()
+        import asyncio  # 40 ms; the SDK needs it too
+
         with asyncio.Runner() as runner:
-            answer = runner.run(display.show(chat.async_stream_request(text, on_reasoning=display.think)))
+            if schema is None and not as_json:
+                display = Display(environment)
+                answer = runner.run(display.show(chat.async_stream_request(*parts, on_reasoning=display.think)))
+                return report.told(answer)
+            if schema is None:
+                return report.fitting(runner.run(chat.async_request(*parts)), None)
+            try:
+                answer = runner.run(chat.async_request(*parts, response_format=schema.form))
+                return report.fitting(answer, schema.checked(answer) if _is_whole(answer) else None)
+            except AnswerFormatError as error:
+                cut = _as_answer(error)
+                if _is_whole(cut):
+                    raise schema.misfit(error) from None
+                return report.fitting(cut, None)
+    except BrokenPipeError:  # nobody reads any more
+        raise
     except KeyboardInterrupt:
-        environment.tell(say(INTERRUPTED))
-        return 130
-    if (line := remark(answer)) is not None:
-        environment.tell(line)
-    return 0
+        return report.stopped()
+    except (SkkError, OSError, ValueError) as error:
+        return report.failed(error)
+
+
+def _as_answer(misfit: AnswerFormatError) -> Answer:
+    """Give what came in place of the JSON that was asked for: half of it, perhaps."""
+    from skk.openai import Answer
+
+    return Answer(misfit.text, finish_reason=misfit.finish_reason, request_id=misfit.request_id)
+
+
+def _is_whole(answer: Answer) -> bool:
+    return answer.refusal is None and remark(answer) is None
+
+
+def _status(error: Exception) -> int:
+    """Give the exit status of a failure."""
+    status = getattr(error, "status_code", None)
+    if getattr(error, "code", None) == "insufficient_quota" or status == 402:
+        return _ACCOUNT
+    if status == 408:
+        return _LATER
+    kind = getattr(error, "kind", "")
+    return next((status for status, _, kinds in _STATUSES if kind in kinds), _OTHER)
+
+
+class _AsText:
+    """The answer on stdout, all else on stderr."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+
+    def fitting(self, answer: Answer, value: Any) -> int:
+        """Print the value; an answer that is not whole is none, and goes to stderr."""
+        if _is_whole(answer):
+            self._environment.write(_line(value))
+        elif answer.strip():
+            self._environment.tell(clean(answer))
+        return self.told(answer)
+
+    def told(self, answer: Answer) -> int:
+        """Say what a script should know of an answer that has been shown."""
+        line = remark(answer)
+        if line is None and answer.refusal is not None:
+            line = say(mark("[the model refuses to answer]"))
+        if line is None:
+            return 0
+        self._environment.tell(line)
+        return _NOT_WHOLE
+
+    def failed(self, error: Exception) -> int:
+        self._environment.tell(explain(error))
+        return _status(error)
+
+    def stopped(self) -> int:
+        self._environment.tell(say(INTERRUPTED))
+        return _STOPPED
+
+
+class _AsJson(_AsText):
+    """One line of JSON on stdout, whatever happens; what went wrong stands on stderr, too."""
+
+    def fitting(self, answer: Answer, value: Any) -> int:
+        self._print(
+            answer=str(answer),
+            parsed=value,
+            model=answer.model,
+            finish_reason=answer.finish_reason,
+            usage=answer.usage,
+            reasoning=answer.reasoning,
+            refusal=answer.refusal,
+            request_id=answer.request_id,
+        )
+        return self.told(answer)
+
+    def failed(self, error: Exception) -> int:
+        message = explain(error).removeprefix("skk: ")
+        came = error.text if isinstance(error, AnswerFormatError) else getattr(error, "partial", "")
+        about = {"kind": _kind(error), "code": getattr(error, "code", None), "message": message}
+        self._print(answer=came or None, request_id=getattr(error, "request_id", None), error=about)
+        return super().failed(error)
+
+    def stopped(self) -> int:
+        self._print(error={"kind": "interrupted", "code": None, "message": say(INTERRUPTED)})
+        return super().stopped()
+
+    def _print(self, **known: Any) -> None:
+        names = ("answer", "parsed", "model", "finish_reason", "usage", "reasoning", "refusal", "request_id")
+        self._environment.write(_line({name: known.get(name) for name in (*names, "conversation", "error")}))
+
+
+def _kind(error: Exception) -> str:
+    return str(getattr(error, "kind", "file" if isinstance(error, OSError) else "error"))
+
+
+def _line(value: Any) -> str:
+    """Give JSON on a line of its own that any reader takes, and no terminal is steered by."""
+    text = json.dumps(value, ensure_ascii=False)
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"

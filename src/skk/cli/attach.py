@@ -16,12 +16,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["attached", "attachment", "mentioned"]
+__all__ = ["MOST_BYTES", "MOST_TEXT", "attached", "attachment", "contents", "mentioned", "plain", "too_large"]
 
 # More is refused before it is sent: services take 20 to 50 MB of pictures, sound or PDF, and four megabytes of text
 # are a million tokens, as much as the largest models read.
-_MOST_BYTES = 20_000_000
-_MOST_TEXT = 4_000_000
+MOST_BYTES = 20_000_000
+MOST_TEXT = 4_000_000
 
 # The language of a fence, where it is not the ending itself.
 _LANGUAGES = {"txt": "", "text": "", "log": "", "py": "python", "js": "javascript", "ts": "typescript", "rs": "rust"}
@@ -48,13 +48,22 @@ def attachment(path: str) -> list[dict[str, Any]]:
         OSError: it cannot be read.
         ConfigurationError: models cannot read it.
     """
+    return attached(contents(path), path)
+
+
+def contents(path: str) -> bytes:
+    """Read a file; of one that is too large for a request, no more than shows it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     if "\0" in path:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path.replace("\0", "�"))
     here = native(path)
     if os.path.isdir(here):  # Windows would speak of a missing permission
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), here)
     with open(here, "rb") as file:
-        return attached(file.read(_MOST_BYTES + 1), path)
+        return file.read(MOST_BYTES + 1)
 
 
 def attached(data: bytes, name: str) -> list[dict[str, Any]]:
@@ -63,17 +72,23 @@ def attached(data: bytes, name: str) -> list[dict[str, Any]]:
     Raises:
         ConfigurationError: models cannot read it.
     """
-    text = _text(data)
-    if len(data) > (_MOST_BYTES if text is None else _MOST_TEXT):
-        raise ConfigurationError(
-            mark("{path} is too large for a request ({limit} MB at most): attach a smaller part of it"),
-            path=name,
-            limit=(_MOST_BYTES if text is None else _MOST_TEXT) // 1_000_000,
-        )
+    text = plain(data)
+    most = MOST_BYTES if text is None else MOST_TEXT
+    if len(data) > most:
+        raise too_large(name, most)
     return [_fenced(text, name) if text is not None else _part(data, name)]
 
 
-def _text(data: bytes) -> str | None:
+def too_large(name: str, most: int) -> ConfigurationError:
+    """Give the failure of a file that no service takes."""
+    return ConfigurationError(
+        mark("{path} is too large for a request ({limit} MB at most): attach a smaller part of it"),
+        path=name,
+        limit=most // 1_000_000,
+    )
+
+
+def plain(data: bytes) -> str | None:
     """Read text; None where it is none. No picture or sound is UTF-8 without a zero byte, but a PDF may be."""
     if data.startswith(b"%PDF-"):
         return None

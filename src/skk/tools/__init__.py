@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from .format import AnswerFormat
 from .function import Function
+from .schema import strict
 from .steps import AsyncSteps, Steps
 from .toolbox import Toolbox, ToolCall, ToolRun
 
-__all__ = ["AnswerFormat", "AsyncSteps", "Function", "Steps", "ToolCall", "ToolRun", "Toolbox"]
+__all__ = ["AnswerFormat", "AsyncSteps", "Function", "Steps", "ToolCall", "ToolRun", "Toolbox", "strict"]
