@@ -5,9 +5,12 @@ import io
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
+import pexpect.fdpexpect
+import pyte
 import pytest
 
 import skk
@@ -107,3 +110,127 @@ def skk_there(program):
         return Seen(process.returncode, out.decode(), err.decode())
 
     return run
+
+
+# The terminal becomes the one that Ctrl-C comes from, then the program runs.
+AT_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+class Terminal:
+    """A terminal of the system's with a program in it, and the person before it.
+
+    Attributes:
+        written: all that the program wrote.
+        process: the program.
+    """
+
+    def __init__(self, words, columns, rows, folder, environ):
+        import pty
+
+        self.written = ""
+        self.screen = pyte.HistoryScreen(columns, rows, history=10_000, ratio=0.5)
+        self._stream = pyte.ByteStream(self.screen)
+        self._person, self._inner = pty.openpty()
+        self.resize(columns, rows)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", AT_TERMINAL, *words],
+            stdin=self._inner,
+            stdout=self._inner,
+            stderr=self._inner,
+            start_new_session=True,
+            cwd=folder,
+            env=environ,
+        )
+        os.close(self._inner)
+        self._inner = None
+        self._child = pexpect.fdpexpect.fdspawn(self._person, timeout=60)
+
+    def type(self, text):
+        """Press keys: a carriage return is Enter."""
+        os.write(self._person, text.encode())
+
+    def see(self, *wanted):
+        """Wait until each of these stands on the screen; give its lines."""
+        return self.until(lambda lines: all(any(text in line for line in lines) for text in wanted), wanted)
+
+    def until(self, holds, wanted="it"):
+        """Wait until something holds of the lines on the screen; give them."""
+        deadline = time.monotonic() + 30
+        while not holds(lines := self.lines()):
+            try:
+                self._take(deadline - time.monotonic())
+            except (pexpect.EOF, pexpect.TIMEOUT):
+                raise AssertionError(f"{wanted} is not there", self.lines(), self.written[-500:]) from None
+        return lines
+
+    def _take(self, seconds):
+        data = self._child.read_nonblocking(65536, max(seconds, 0))
+        self.written += data.decode("utf-8", "replace")
+        self._stream.feed(data)
+
+    def lines(self):
+        """Give what stands on the screen and above it, without the empty lines at the end."""
+        width = self.screen.columns
+        rows = [*list(self.screen.history.top), *(self.screen.buffer[at] for at in range(self.screen.lines))]
+        lines = ["".join(row[column].data for column in range(width)).rstrip() for row in rows]
+        while lines and not lines[-1]:
+            lines.pop()
+        return lines
+
+    def line(self):
+        """Give the line of the cursor, up to it."""
+        row = self.screen.buffer[self.screen.cursor.y]
+        return "".join(row[column].data for column in range(self.screen.cursor.x))
+
+    def shows_keys(self):
+        """Tell whether the terminal itself shows what is typed."""
+        import termios
+
+        return bool(termios.tcgetattr(self._person)[3] & termios.ECHO)
+
+    def resize(self, columns, rows=24):
+        """Give the window another size; the program is told by the system."""
+        import termios
+
+        self.screen.resize(rows, columns)
+        termios.tcsetwinsize(self._person, (rows, columns))
+
+    def hang_up(self):
+        """Close the window."""
+        os.close(self._person)
+        self._person = None
+
+    def leave(self):
+        """Wait until the program has ended; give its exit status."""
+        with contextlib.suppress(pexpect.EOF):
+            while True:
+                self._take(60)
+        return self.process.wait(60)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        if self._person is not None:
+            os.close(self._person)
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    """Start a program at a terminal: ``terminal("chat", columns=40, LANG="C")`` gives a `Terminal`."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has no pty")
+    opened = []
+
+    def start(*arguments, columns=80, rows=24, python=("-m", "skk"), **variables):
+        environ = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
+        environ |= {"PYTHONPATH": SOURCE, "TERM": "xterm-256color", "SKK_LANG": "en", "LC_ALL": "C.UTF-8", **variables}
+        opened.append(Terminal((*python, *arguments), columns, rows, tmp_path, environ))
+        return opened[-1]
+
+    yield start
+    for each in opened:
+        each.close()

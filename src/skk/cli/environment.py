@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import sys
+from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,36 +57,51 @@ class Environment:
         self.stderr.write(line + "\n")
         self.stderr.flush()
 
-    def read_line(self, prompt: str) -> str | None:
-        """Read a line, without its end; None at the end of the input. Only a person at a terminal is prompted."""
+    @property
+    def draws(self) -> bool:
+        """Whether stdout is a terminal that can do more than print one line after the other."""
+        return self.stdout_is_terminal and not self.plain and os.environ.get("TERM") not in ("dumb", "unknown")
+
+    def read_line(self, prompt: str, default: str = "") -> str | None:
+        """Read a line, without its end; None at the end of the input. Only a person at a terminal is prompted.
+
+        Args:
+            prompt: what stands before it.
+            default: a text to edit, where Python has readline; elsewhere it is told, to be written anew.
+        """
         if self.stdin_is_terminal and self.stdout_is_terminal and self.stdin is sys.__stdin__:
-            self._edit_lines()
+            self._edit_lines(default)
             try:
                 return input(prompt)
             except EOFError:
                 self.write("\n")
                 return None
+        if default:
+            self.tell(default)
         if self.stdin_is_terminal:  # the answers go elsewhere, or a test stands in for the terminal
             self.stderr.write(prompt)
             self.stderr.flush()
         line = self.stdin.readline()
         return line.rstrip("\r\n") if line else None
 
-    def _edit_lines(self) -> None:
+    def _edit_lines(self, default: str) -> None:
         """Let lines be edited and brought back, where Python has readline."""
-        if self._edits:
-            return
-        self._edits = True
-        import locale
+        if not self._edits:
+            self._edits = True
+            import locale
 
-        with contextlib.suppress(locale.Error):  # in the C locale readline would edit bytes, not characters
-            if not locale.setlocale(locale.LC_CTYPE).lower().replace("-", "").endswith("utf8"):
-                locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
-        with contextlib.suppress(ImportError):  # Windows: its console edits lines itself
+            with contextlib.suppress(locale.Error):  # in the C locale readline would edit bytes, not characters
+                if not locale.setlocale(locale.LC_CTYPE).lower().replace("-", "").endswith("utf8"):
+                    locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
+            with contextlib.suppress(ImportError):  # Windows: its console edits lines itself
+                import readline
+
+                for setting in ("input-meta on", "output-meta on", "convert-meta off"):
+                    readline.parse_and_bind(f"set {setting}")
+        with contextlib.suppress(ImportError):
             import readline
 
-            for setting in ("input-meta on", "output-meta on", "convert-meta off"):
-                readline.parse_and_bind(f"set {setting}")
+            readline.set_startup_hook(partial(readline.insert_text, default) if default else None)
 
     def close_stdout(self) -> None:
         """Forget what nobody reads any more: the reader of our pipe has gone."""

@@ -94,7 +94,7 @@ class _Plain:
 
 def _screen(environment: Environment) -> _Plain | Screen:
     """Give what shows an answer there."""
-    if not environment.stdout_is_terminal or environment.plain or os.environ.get("TERM") in ("dumb", "unknown"):
+    if not environment.draws:
         return _Plain(environment)
     try:
         from .markdown import Screen, can_draw  # 180 ms: rich, for a person at a terminal alone
