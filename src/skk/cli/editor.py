@@ -56,6 +56,11 @@ class Editor:
         """Whether lines are edited here: then tasks of the loop go on while one is typed."""
         return self._editing() is not None
 
+    @property
+    def edits(self) -> bool:
+        """Whether lines can be edited, and tasks of the loop go on while one is typed."""
+        return self._editing() is not None
+
     def read(
         self,
         prompt: str,
