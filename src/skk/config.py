@@ -20,8 +20,10 @@ __all__ = [
     "DEFAULT_BASE_URL",
     "DEFAULT_IMAGE_MODEL",
     "DEFAULT_MODEL",
+    "SETTINGS",
     "Secret",
     "Settings",
+    "changed_config",
     "read_config_file",
     "read_key_file",
     "user_config_path",
@@ -31,6 +33,9 @@ __all__ = [
 DEFAULT_MODEL = "gpt-6-luna"
 DEFAULT_IMAGE_MODEL = "gpt-image-2.5-flare"
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
+
+# What a config file may say, as `Settings` calls it and as it stands in the file.
+SETTINGS = {"api_key": "API_SECRET_KEY", "model": "MODEL", "base_url": "BASE_URL", "proxy": "PROXY"}
 
 
 class Secret:
@@ -156,6 +161,29 @@ def read_config_file(path: str | os.PathLike[str]) -> Settings:
     )
 
 
+def changed_config(path: str | os.PathLike[str], content: bytes, name: str, value: str | None) -> bytes:
+    """Give the content of a config file with one setting changed: comments and all else stay as they are.
+
+    Args:
+        path: the file, for errors.
+        content: what it holds; nothing if it is new.
+        name: one of `SETTINGS`.
+        value: what it says from now on, on one line; None takes the setting out.
+
+    Raises:
+        ConfigurationError: it is no config file. The message does not show its content.
+    """
+    changed = _changed(content, SETTINGS[name], value)
+    if changed is None:
+        del content
+        raise ConfigurationError(
+            mark("{path} cannot be changed by a program without harm: change {name} in an editor"),
+            path=os.fspath(path),
+            name=SETTINGS[name],
+        )
+    return changed
+
+
 def read_key_file(path: str | os.PathLike[str]) -> str:
     """Read the api key out of a JSON file ``{"api": "..."}``.
 
@@ -185,6 +213,58 @@ def _parsed(path: str) -> ConfigParser | None:
     except (configparser.Error, UnicodeDecodeError):
         return None
     return parser
+
+
+def _changed(content: bytes, name: str, value: str | None) -> bytes | None:
+    """Edit the text line by line, then see that this setting, and nothing else, has another value."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+    end = "\r\n" if "\r\n" in text else "\n"
+    lines = text.splitlines(keepends=True)
+    if lines and not lines[-1].endswith(("\n", "\r")):
+        lines[-1] += end
+    new = [] if value is None else [f"{name} = {value}{end}"]
+    section, last, found = "", 0, None
+    for number, line in enumerate(lines):
+        word = line.strip()
+        if found is not None and found.stop == number and word[:1] not in ("", "#", ";") and line[0] in " \t":
+            found = range(found.start, number + 1)  # a value goes on
+        elif word.startswith("[") and "]" in word:
+            section = word[1 : word.rindex("]")]
+        elif section == "OpenAI" and word.replace(":", "=").partition("=")[0].strip().upper() == name:
+            found = range(number, number + 1)
+        if section == "OpenAI" and word:
+            last = number + 1
+    if found is not None:
+        lines[found.start : found.stop] = new
+    elif last or not new:
+        lines[last:last] = new
+    else:
+        lines += [*([end] if lines else []), f"[OpenAI]{end}", *new]
+    changed = "".join(lines)
+    before, after = _sections(text), _sections(changed)
+    if before is None or after is None:
+        return None
+    wanted = before.setdefault("OpenAI", {}) if new else before.get("OpenAI", {})
+    wanted.pop(name.lower(), None)
+    if value is not None:
+        wanted[name.lower()] = value
+    mark_of_order = content[:3] if content.startswith(b"\xef\xbb\xbf") else b""
+    return mark_of_order + changed.encode() if before == after else None
+
+
+def _sections(text: str) -> dict[str, dict[str, str]] | None:
+    import configparser
+    import io
+
+    parser = configparser.ConfigParser(interpolation=None, default_section="\0")  # so that [DEFAULT] is one like others
+    try:
+        parser.read_file(io.StringIO(text, newline=None))  # lines end as they do in a file
+    except configparser.Error:
+        return None
+    return {section: dict(parser[section]) for section in parser.sections()}
 
 
 def _held_key(path: str) -> str | None:

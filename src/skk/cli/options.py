@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
+from skk.config import user_config_path
 from skk.texts import mark, say
+
+from .environment import native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +20,7 @@ if TYPE_CHECKING:
 
     Doing = Callable[[], int]  # what a command gives: it is done when click has finished with what was typed
 
-__all__ = ["Doing", "language", "talking"]
+__all__ = ["Doing", "config_file", "language", "talking"]
 
 
 def language(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -28,10 +33,29 @@ def language(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def config_file(command: Callable[..., Any], *, new: bool = False) -> Callable[..., Any]:
+    """Add ``--config``, which goes before ``$SKK_CONFIG``: it is read where that is. `new` ones may be missing."""
+
+    def name_it(context: click.Context, option: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            os.environ["SKK_CONFIG"] = path = os.path.abspath(native(value))
+            if not new and not os.path.exists(path):
+                raise click.BadParameter(f"{value}: {say(mark('no such file or folder'))}")
+
+    return click.option(
+        "--config",
+        metavar="FILE",
+        expose_value=False,
+        callback=name_it,
+        is_eager=True,
+        help=say(mark("Config file to use instead of {path}."), path=user_config_path()),
+    )(command)
+
 def talking(environment: Environment) -> Callable[[Callable[..., Doing]], Callable[..., Doing]]:
     """Give what adds the options of a command that asks a model: the arguments of `Wanted`."""
     options = (
         language,
+        config_file,
         click.option(
             "--plain",
             is_flag=True,

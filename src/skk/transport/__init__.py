@@ -10,14 +10,26 @@ from __future__ import annotations
 from .account import Account
 from .params import OURS, PER_REQUEST, Options, split_options
 
-__all__ = ["OURS", "PER_REQUEST", "Account", "AsyncWire", "Options", "SyncWire", "adrive", "drive", "split_options"]
+__all__ = [
+    "OURS",
+    "PER_REQUEST",
+    "RETIRED",
+    "Account",
+    "AsyncWire",
+    "Options",
+    "SyncWire",
+    "adrive",
+    "drive",
+    "split_options",
+]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .aio import AsyncWire, adrive
+    from .retired import RETIRED
     from .sync import SyncWire, drive
 
-_MODULES = {"AsyncWire": "aio", "adrive": "aio", "SyncWire": "sync", "drive": "sync"}
+_MODULES = {"AsyncWire": "aio", "adrive": "aio", "SyncWire": "sync", "drive": "sync", "RETIRED": "retired"}
 
 
 def __getattr__(name: str) -> object:
