@@ -308,5 +308,5 @@ def test_what_only_looks_like_a_command_is_a_question(talk, served, line):
 
 def test_a_person_is_greeted_and_prompted_beside_the_answers(skk_here, served):
     """At a terminal the model's name and the way out are told; stdout holds the answers alone."""
-    seen = skk_here("chat", "--model", "m", lines=COUNTING, terminal=True)
-    assert (0, "51\n52\n", "m · /help lists the commands, Ctrl-D leaves\n> > > ") == seen
+    seen = skk_here("chat", "--model", "m", "--user", "Ada", lines=COUNTING, terminal=True)
+    assert (0, "51\n52\n", "m · /help lists the commands, Ctrl-D leaves\n【Ada】【Ada】【Ada】") == seen

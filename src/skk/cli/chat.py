@@ -11,21 +11,27 @@ import click
 from skk.errors import SkkError
 from skk.texts import mark, say
 
+from .choose import ask_name, choose, find
 from .connect import Wanted, load_sdk
+from .editor import Editor
+from .keeping import Keeping, login_name
 from .options import talking
 from .render import INTERRUPTED, Display, clean, explain, remark
-from .slash import obey
+from .slash import commands, obey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Coroutine
-    from typing import Any
+    from collections.abc import Callable, Coroutine
+    from typing import Any, TypeVar
 
     from skk.openai import Chat
+    from skk.service import Conversation, ConversationRow, Store
 
     from .environment import Environment
     from .options import Doing
+
+    T = TypeVar("T")
 
 __all__ = ["Talk", "chat_command"]
 
@@ -37,17 +43,28 @@ def chat_command(environment: Environment) -> click.Command:
 
     @click.command("chat")
     @click.option("--classic", is_flag=True, help=say(mark("The classic program; it saves to ./user_messages.json.")))
+    @click.option("--user", metavar="NAME", help=say(mark("Who talks; each user has conversations of their own.")))
+    @click.option(
+        "--resume",
+        metavar="[N|ID]",
+        is_flag=False,
+        flag_value="",
+        help=say(mark("Go on with a past conversation: the Nth last, or that with this id; alone: choose one.")),
+    )
+    @click.option("--no-save", is_flag=True, help=say(mark("Keep nothing of this talk.")))
     @talking(environment)
-    def chat_command(classic: bool, **options: Any) -> Doing:
+    def chat_command(classic: bool, user: str | None, resume: str | None, no_save: bool, **options: Any) -> Doing:
         wanted = Wanted(**options)
         if not classic:
-            return partial(chat, wanted, environment)
-        if wanted.system is not None or wanted.max_messages is not None:
+            if no_save and resume is not None:
+                raise click.UsageError(say(mark("--no-save keeps nothing, so that nothing can be resumed with it")))
+            return partial(chat, wanted, environment, user, resume, kept=not no_save)
+        if (wanted.system, wanted.max_messages, user, resume) != (None, None, None, None) or no_save:
             raise click.UsageError(
                 say(
                     mark(
-                        "--classic has its own system message and sends all messages: leave --system and "
-                        "--max-messages away"
+                        "--classic asks for the user, has its own system message, sends all messages and saves to its "
+                        "own file: leave --user, --resume, --system, --max-messages and --no-save away"
                     )
                 )
             )
@@ -58,50 +75,164 @@ def chat_command(environment: Environment) -> click.Command:
     return chat_command
 
 
-def chat(wanted: Wanted, environment: Environment) -> int:
+def chat(wanted: Wanted, environment: Environment, user: str | None, resume: str | None, *, kept: bool) -> int:
     """Talk until the input ends or somebody leaves, and give the exit status.
+
+    Args:
+        wanted: what was asked for on the command line.
+        environment: where the person is.
+        user: who talks; None to ask, where there is somebody to ask.
+        resume: the number or id of the conversation to go on with; ``""`` to choose one, None for a new one.
+        kept: whether the talk is kept.
 
     Raises:
         SkkError, OSError: it could not begin.
     """
     with contextlib.ExitStack() as stack:
-        talking = wanted.chat(**wanted.service(environment, stack))
-        if environment.stdin_is_terminal:
-            load_sdk()
-            environment.tell(say(mark("{model} · /help lists the commands, Ctrl-D leaves"), model=clean(talking.model)))
+        make = partial(wanted.chat, **wanted.service(environment, stack))
         import asyncio  # 40 ms; the SDK needs it too
 
-        return Talk(talking, environment, stack.enter_context(asyncio.Runner())).hold()
+        runner = stack.enter_context(asyncio.Runner())
+        talk = Talk(make, wanted, environment, runner, keeping=Keeping(runner) if kept else None)
+        stack.callback(talk.leave)
+        try:
+            if talk.begin(user, resume):
+                return talk.hold()
+        except KeyboardInterrupt:  # at a prompt
+            environment.tell("")
+            return 130
+        return 0
 
 
 class Talk:
-    """One talk at a terminal.
+    """One person's talk at a terminal.
 
     Args:
-        chat: remembers it.
+        make: makes a chat as it was asked for.
+        wanted: what was asked for on the command line.
         environment: where the person is.
         runner: runs what waits for the service; Ctrl-C stops that, and not the talk.
+        keeping: where the conversations are kept; None to keep nothing.
+
+    Attributes:
+        chat: remembers what was said.
+        conversation: keeps it; None where nothing is kept.
+        editor: reads what is typed.
     """
 
-    def __init__(self, chat: Chat, environment: Environment, runner: asyncio.Runner) -> None:
-        self.chat = chat
+    def __init__(
+        self,
+        make: Callable[..., Chat],
+        wanted: Wanted,
+        environment: Environment,
+        runner: asyncio.Runner,
+        *,
+        keeping: Keeping | None,
+    ) -> None:
+        self.chat = make()
         self.environment = environment
+        self.conversation: Conversation | None = None
+        self.user = ""
+        self.editor = Editor(environment, runner, commands=commands, models=self._models, past=self._past)
+        self._make = make
+        self._wanted = wanted
         self._runner = runner
+        self._keeping = keeping
+
+    # ---- who talks, and about what
+
+    def begin(self, user: str | None, resume: str | None) -> bool:
+        """Find out who talks and what is gone on with; False if the input ended before that was known.
+
+        Raises:
+            ConversationNotFoundError: there is no conversation of that number or id.
+            ConfigurationError, StoreError: the store cannot be opened.
+        """
+        if self.environment.stdin_is_terminal:
+            sentence = mark("{model} · /help lists the commands, Ctrl-D leaves")
+            self.environment.tell(say(sentence, model=clean(self.chat.model)))
+        asked = user is None and not resume and self.environment.stdin_is_terminal
+        if asked:
+            user = ask_name(self.editor, self._runner, self._keeping)
+            if user is None:
+                return False
+        self.user = user or login_name()
+        if self._keeping is not None:
+            store = self._runner.run(self._keeping.store())
+            row = None
+            if resume:
+                row = self.finish(find(store, user, resume))
+            elif asked or resume is not None:
+                row = choose(self.editor, self.environment, self.finish, store, self.user)
+            self.converse(store, row)
+        if self.environment.stdin_is_terminal:
+            load_sdk()
+        return True
+
+    def converse(self, store: Store, row: ConversationRow | None, chat: Chat | None = None) -> None:
+        """Begin a conversation, or go on with one that is kept.
+
+        Args:
+            store: keeps it.
+            row: the one to go on with; its settings hold where the command line says nothing else.
+            chat: what holds it; None for a chat that is made as the command line says.
+        """
+        from skk.service import Conversation
+
+        self.chat = self._make() if chat is None else chat
+        self.conversation = Conversation(store, self.user if row is None else row.user, self.chat)
+        if row is None:
+            return
+        self.user = row.user
+        for name, there, given in (
+            ("model", row.model, self._wanted.model),
+            ("system", row.system, self._wanted.system),
+            ("msg_max_count", row.max_messages, self._wanted.max_messages),
+        ):
+            if there is not None and given is None:
+                setattr(self.chat, name, there)
+        self.finish(self.conversation.resume(row.id))
+        sentence = mark("{title} · {count} messages so far, /history shows them")
+        self.environment.tell(say(sentence, title=clean(row.title), count=len(self.chat.history.messages)))
+
+    def new(self) -> None:
+        """Begin another conversation; the one of now stays kept."""
+        self._move(self._make())
+
+    def fork(self) -> None:
+        """Go on in a copy; the conversation of now stays as it is."""
+        self._move(self.chat.fork())
+
+    def _move(self, chat: Chat) -> None:
+        self.save()
+        if self.conversation is None:
+            self.chat = chat
+        else:
+            assert self._keeping is not None
+            self.converse(self._runner.run(self._keeping.store()), None, chat)
+
+    def _models(self) -> list[str]:
+        return [self.chat.model]
+
+    async def _past(self) -> list[str]:
+        return [] if self._keeping is None else await (await self._keeping.store()).questions(self.user)
+
+    # ---- the talk
 
     def hold(self) -> int:
         """Take line after line, and give the exit status."""
-        try:
-            while (line := self.environment.read_line("> ")) is not None:
-                try:
-                    if self._take(line.removeprefix("\ufeff")):
-                        break
-                except BrokenPipeError:  # nobody reads any more
-                    raise
-                except (SkkError, OSError, ValueError) as error:
-                    self.environment.tell(explain(error))
-        except KeyboardInterrupt:  # at the prompt
-            self.environment.tell("")
-            return 130
+        prompt = f"【{self.user}】"
+        while (line := self.editor.read(prompt)) is not None:
+            try:
+                self.refresh()
+                if self._take(line.removeprefix("\ufeff")):
+                    break
+            except BrokenPipeError:  # nobody reads any more
+                raise
+            except (SkkError, OSError, ValueError) as error:
+                self.environment.tell(explain(error))
+            finally:
+                self.save()
         return 0
 
     def _take(self, line: str) -> bool:
@@ -109,24 +240,64 @@ class Talk:
         command = _COMMAND.match(line)
         if command is None:
             if line.strip():
-                self._ask(line.strip())
+                self.ask(line.strip())
             return False
         return obey(self, command[1].lower(), (command[2] or "").strip())
 
-    def _ask(self, question: str) -> None:
+    def ask(self, *question: Any) -> None:
+        """Ask, show the answer, and remember what was shown.
+
+        Args:
+            *question: a text, parts or messages, as a `Chat` takes them.
+        """
         display = Display(self.environment)
         try:
-            answer = self.run(display.show(self.chat.async_stream_request(question, on_reasoning=display.think)))
+            answer = self.run(display.show(self.chat.async_stream_request(*question, on_reasoning=display.think)))
         except (SkkError, OSError) as error:
-            self._keep(question, display.text)
+            self._remember(question, display.text)
             if isinstance(error, BrokenPipeError):
                 raise
             self.environment.tell(explain(error))
         else:
             if answer is None:
-                self._keep(question, display.text)
+                self._remember(question, display.text)
             elif (line := remark(answer)) is not None:
                 self.environment.tell(line)
+
+    def _remember(self, question: tuple[Any, ...], shown: str) -> None:
+        """Remember an answer that was not finished: what the person saw is what the model will see."""
+        if shown:
+            from skk.openai import assistant_msg, user_msg
+
+            self.chat.add_dialogs(user_msg(*question), assistant_msg(f"{shown}\n{say(INTERRUPTED)}"))
+
+    # ---- what is kept
+
+    def refresh(self) -> None:
+        """See what another program has done to the conversation."""
+        if self.conversation is not None and self.finish(self.conversation.refresh()):
+            sentence = mark("[changed by another program: {count} messages now, /history shows them]")
+            self.environment.tell(say(sentence, count=len(self.chat.history.messages)))
+
+    def save(self) -> None:
+        """Keep what has changed; a failure is told, and what was not kept is kept the next time."""
+        if self.conversation is None:
+            return
+        try:
+            self.finish(self.conversation.save())
+        except (SkkError, OSError) as error:
+            self.environment.tell(explain(error))
+
+    def take_back(self, change: Callable[[], T]) -> T:
+        """Make a change that takes messages back: those are deleted where they are kept, too."""
+        return change() if self.conversation is None else self.conversation.take_back(change)
+
+    def leave(self) -> None:
+        """Close what was opened."""
+        if self._keeping is not None:
+            self._keeping.close()
+
+    # ---- waiting
 
     def run(self, waiting: Coroutine[Any, Any, Any]) -> Any:
         """Wait for the service; None if the person did not want to."""
@@ -136,9 +307,21 @@ class Talk:
             self.environment.tell(say(INTERRUPTED))
             return None
 
-    def _keep(self, question: str, shown: str) -> None:
-        """Remember an answer that was not finished: what the person saw is what the model will see."""
-        if shown:
-            from skk.openai import assistant_msg, user_msg
+    def finish(self, doing: Coroutine[Any, Any, T]) -> T:
+        """Do what must not be left half done: one Ctrl-C does not end it, the next one does.
 
-            self.chat.add_dialogs(user_msg(question), assistant_msg(f"{shown}\n{say(INTERRUPTED)}"))
+        Raises:
+            KeyboardInterrupt: the second one.
+        """
+        task = self._runner.get_loop().create_task(doing)
+        try:
+            self._runner.run(_done(task))
+        except KeyboardInterrupt:
+            self._runner.run(_done(task))
+        return task.result()
+
+
+async def _done(task: asyncio.Task[Any]) -> None:
+    import asyncio
+
+    await asyncio.wait([task])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .chat import Talk
 
-__all__ = ["obey"]
+__all__ = ["commands", "obey"]
 
 _FORMS = {
     "rollback": ("/rollback [N]", mark("take back the last N turns, or the last one")),
@@ -39,6 +39,11 @@ _FORMS = {
     "help": ("/help", mark("this list; a line that begins with a blank is never a command")),
     "quit": ("/quit", mark("leave, as Ctrl-D does; Ctrl-C stops an answer")),
 }
+
+
+def commands() -> list[tuple[str, str]]:
+    """Give the commands: each one's name and what it does."""
+    return [(name, say(does)) for name, (_, does) in _FORMS.items()]
 
 
 def obey(talk: Talk, name: str, argument: str) -> bool:
@@ -62,7 +67,7 @@ def _rollback(talk: Talk, argument: str) -> None:
         raise _misspelt("rollback")
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        talk.chat.rollback(count[0])
+        talk.take_back(lambda: talk.chat.rollback(count[0]))
     talk.environment.write(clean(printed.getvalue()) or say(mark("no turn is left")) + "\n")
 
 
@@ -70,19 +75,20 @@ def _undo(talk: Talk, argument: str) -> None:
     count = _numbers("undo", argument or "1")
     if len(count) != 1:
         raise _misspelt("undo")
-    if count[0] and not talk.chat.undo(count[0]):
+    if count[0] and not talk.take_back(lambda: talk.chat.undo(count[0])):
         talk.environment.write(say(mark("there is nothing to undo")) + "\n")
     else:
         _history(talk, "")
 
 
 def _remove(talk: Talk, argument: str) -> None:
-    talk.chat.remove(*_numbers("remove", argument))
+    places = _numbers("remove", argument)
+    talk.take_back(lambda: talk.chat.remove(*places))
     _history(talk, "")
 
 
 def _clear(talk: Talk, _: str) -> None:
-    talk.chat.clear()
+    talk.take_back(talk.chat.clear)
     _history(talk, "")
 
 

@@ -1,0 +1,104 @@
+"""Who talks, and which conversation is gone on with."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from skk.errors import ConversationNotFoundError, SkkError
+from skk.texts import mark, say
+
+from .keeping import login_name
+from .render import clean, explain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine, Iterable
+    from typing import Any
+
+    from skk.service import ConversationRow, Store
+
+    from .editor import Editor
+    from .environment import Environment
+    from .keeping import Keeping
+
+    Finish = Callable[[Coroutine[Any, Any, Any]], Any]
+
+__all__ = ["ask_name", "choose", "find", "listing"]
+
+# How many past conversations are listed to choose from.
+_LISTED = 10
+
+
+def ask_name(editor: Editor, runner: asyncio.Runner, keeping: Keeping | None) -> str | None:
+    """Ask who talks; None at the end of the input. The store opens meanwhile, and then tells who has talked before."""
+    login = login_name()
+    known: list[str] = []
+    looking: list[asyncio.Task[None]] = []
+
+    async def look(keeping: Keeping) -> None:
+        with contextlib.suppress(SkkError, OSError):  # who needs the store will be told
+            known.extend(row.name for row in await (await keeping.store()).users())
+        if known:
+            editor.above(say(mark("users so far: {names}"), names=", ".join(known)))
+
+    def start() -> None:
+        if keeping is not None:
+            looking.append(runner.get_loop().create_task(look(keeping)))
+
+    if keeping is not None and not editor.edits:  # nothing goes on while a line is typed
+        runner.run(look(keeping))
+    try:
+        prompt = say(mark("your name ({login}): "), login=clean(login))
+        line = editor.read(prompt, hints=lambda: known, on_ready=start if editor.edits else None)
+    finally:
+        for task in looking:
+            task.cancel()
+    return line if line is None else line.strip() or login
+
+
+async def find(store: Store, user: str | None, wanted: str) -> ConversationRow:
+    """Give the conversation of a number, 1 for the last used one, or of an id or its beginning.
+
+    Args:
+        store: keeps it.
+        user: whose; None for anybody's.
+        wanted: the number or the id.
+
+    Raises:
+        ConversationNotFoundError: there is none.
+        AmbiguousConversationError: several ids begin so.
+    """
+    if wanted.isdecimal():
+        rows = await store.conversations(user, limit=1, offset=int(wanted) - 1) if int(wanted) else []
+    else:
+        rows = [row for row in [await store.find(wanted)] if user is None or row.user == user]
+    if not rows:
+        raise ConversationNotFoundError(id=wanted)
+    return rows[0]
+
+
+def choose(editor: Editor, environment: Environment, finish: Finish, store: Store, user: str) -> ConversationRow | None:
+    """List a user's last conversations and let one be chosen; None for a new one. Without a person: the last one."""
+    rows: list[ConversationRow] = finish(store.conversations(user, limit=_LISTED))
+    if not rows or not environment.stdin_is_terminal:
+        return rows[0] if rows else None
+    for line in listing(rows):
+        environment.tell(line)
+    prompt = say(mark("number of a conversation to go on with, Enter for a new one: "))
+    while wanted := (editor.read(prompt, hints=lambda: [row.id for row in rows]) or "").strip():
+        try:
+            found: ConversationRow = finish(find(store, user, wanted))
+        except SkkError as error:
+            environment.tell(explain(error))
+        else:
+            return found
+    return None
+
+
+def listing(rows: Iterable[ConversationRow], first: int = 1) -> Iterable[str]:
+    """Give conversations as lines: number, when it was used, how long it is, its id, what it is about."""
+    for number, row in enumerate(rows, first):
+        used = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.used_at))
+        yield clean(f"{number:>3}  {used}  {row.messages:>5}  {row.id}  {row.title}")

@@ -1,0 +1,82 @@
+"""Where talks are kept, and the opening of that while the person types."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from contextlib import AbstractAsyncContextManager
+
+    from skk.service import Store
+
+__all__ = ["Keeping", "database_url", "login_name"]
+
+
+def database_url() -> str:
+    """Give the address of the store: ``SKK_DATABASE_URL``, else a file in the person's data folder."""
+    if url := os.environ.get("SKK_DATABASE_URL"):
+        return url
+    import platformdirs  # 20 ms
+
+    return f"sqlite:///{Path(platformdirs.user_data_dir('skk', appauthor=False)) / 'skk.db'}"
+
+
+def login_name() -> str:
+    """Give the name that the system knows the person by."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a user without an entry, as in a container
+        return "me"
+
+
+class Keeping:
+    """The store of a talk. Loading what it stands on takes a quarter of a second, so it is opened beside the talk.
+
+    Args:
+        runner: the loop that it belongs to.
+    """
+
+    def __init__(self, runner: asyncio.Runner) -> None:
+        self._runner = runner
+        self._opening: asyncio.Task[Store] | None = None
+        self._opened: AbstractAsyncContextManager[Store] | None = None
+
+    def start(self) -> asyncio.Task[Store]:
+        """Begin to open it, or give the task that does; it goes on while the loop runs."""
+        if self._opening is None:
+            self._opening = self._runner.get_loop().create_task(self._open())
+            self._opening.add_done_callback(lambda task: task.cancelled() or task.exception())  # who waits is told
+        return self._opening
+
+    async def store(self) -> Store:
+        """Give the store, once it is open.
+
+        Raises:
+            ConfigurationError, StoreError: it cannot be opened.
+        """
+        import asyncio
+
+        return await asyncio.shield(self.start())  # who waits may leave; the opening goes on
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if self._opening is not None and not self._opening.done():
+            self._opening.cancel()
+        if self._opened is not None:
+            opened, self._opened = self._opened, None
+            self._runner.run(opened.__aexit__(None, None, None))
+
+    async def _open(self) -> Store:
+        import asyncio
+        from importlib import import_module
+
+        service = await asyncio.to_thread(import_module, "skk.service")  # while the person types
+        opened = service.open_store(database_url())
+        store: Store = await opened.__aenter__()
+        self._opened = opened
+        return store
