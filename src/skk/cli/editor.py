@@ -53,11 +53,6 @@ class Editor:
 
     @property
     def edits(self) -> bool:
-        """Whether lines are edited here: then tasks of the loop go on while one is typed."""
-        return self._editing() is not None
-
-    @property
-    def edits(self) -> bool:
         """Whether lines can be edited, and tasks of the loop go on while one is typed."""
         return self._editing() is not None
 
