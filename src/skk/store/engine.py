@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import sqlite3
 import sys
 import threading
 from typing import TYPE_CHECKING, NamedTuple
@@ -93,7 +95,7 @@ def _sqlite(where: Address) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "connect")
     def settle(connection: Any, _: object) -> None:
         cursor = connection.cursor()
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -16000"):
+        for pragma in ("synchronous = FULL", "foreign_keys = ON", "cache_size = -16000"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -145,6 +147,29 @@ def make_file(path: str) -> None:
     # Closing a file lets go of all locks that this process has on it, SQLite's too: nobody may open it meanwhile.
     with _making, contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+async def share(where: Address) -> None:
+    """Let readers and a writer of SQLite's file go on beside each other: WAL, once and for all.
+
+    Raises:
+        StoreError: the file system cannot do it.
+    """
+    for attempt in range(1200, -1, -1):
+        try:
+            with contextlib.closing(sqlite3.connect(where.path, timeout=0.05, isolation_level=None)) as connection:
+                (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            # who changes the mode wants to be alone for a moment, and SQLite's own patience does not count here
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not attempt:
+                raise
+            await asyncio.sleep(0.05)
+        else:
+            break
+    if mode != "wal":
+        raise StoreError(
+            mark("{name} lies on a file system that cannot share it: put it on a local disk"), name=where.name
+        )
 
 
 @contextlib.contextmanager

@@ -6,7 +6,8 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from .engine import address, locked, make_engine, make_file, named
+from .engine import address, locked, make_engine, make_file, named, share
+from .index import has_index
 from .preparing import found_version, prepare
 from .schema import HEAD
 from .store import Store
@@ -51,13 +52,15 @@ async def open_store(url: str, *, now: Callable[[], float] = time.time) -> Async
             if where.path:
                 make_file(where.path)
                 stack.enter_context(locked(where.path))
+                await share(where)
             engine = make_engine(where)
             stack.push_async_callback(engine.dispose)
             async with engine.connect() as connection:
                 found = await connection.run_sync(found_version)
-                await connection.rollback()
                 if found != HEAD:
+                    await connection.rollback()
                     await connection.execution_options(skk_writes=True)
                     async with connection.begin():
                         await connection.run_sync(prepare, where.name)
-        yield Store(engine, where, now)
+                indexed = await connection.run_sync(has_index)
+        yield Store(engine, where, now, indexed)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 __all__ = ["HEAD", "KNOWN", "contents", "conversations", "messages", "metadata", "users", "version"]
 
 # The revisions of the schema, the newest last.
-KNOWN = ("0001",)
+KNOWN = ("0001", "0002")
 HEAD = KNOWN[-1]
 
 metadata = MetaData(
@@ -103,5 +104,6 @@ contents = Table(
 version = Table(
     "alembic_version",
     MetaData(),
-    Column("version_num", String(32), primary_key=True),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )

@@ -7,7 +7,7 @@ import secrets
 import unicodedata
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from skk.errors import (
     AmbiguousConversationError,
@@ -19,6 +19,7 @@ from skk.messages import plain_text, restored
 from skk.texts import mark
 
 from . import schema
+from .index import holding
 from .rows import ConversationRow, Found, MessageRow, Saved, UserRow
 from .text import fold, storable
 
@@ -306,24 +307,22 @@ def remove(connection: Connection, id: str) -> None:
         raise ConversationNotFoundError(id=id)
 
 
-def search(connection: Connection, text: str, user: str | None, limit: int) -> list[Found]:
+def search(connection: Connection, text: str, user: str | None, limit: int, indexed: bool) -> list[Found]:
     """Give the messages that hold a text, the newest first."""
     wanted = fold(text)
     if not wanted:
         raise StoreValueError(mark("what is to be found is empty: give it at least one character"))
     m, c = _messages.c, _contents.c
-    holds = func.instr if connection.dialect.name == "sqlite" else func.strpos
     found = (
         select(*_ROW, m.position, m.role, c.text, m.saved_at)
         .select_from(_messages)
         .join(_conversations, _conversations.c.id == m.conversation)
         .join(_contents, (c.conversation == m.conversation) & (c.position == m.position))
-        .where(holds(m.folded, literal(wanted)) > 0)
-        .order_by(m.id.desc())
         .limit(limit)
     )
     if user is not None:
         found = found.where(_conversations.c.user == _name(user))
+    found = holding(found, wanted, connection.dialect.name, indexed)
     return [Found(_conversation(row), *row[len(_ROW) :]) for row in connection.execute(found)]
 
 

@@ -37,10 +37,11 @@ class Store:
         StoreBusyError: others have kept it busy for a minute.
     """
 
-    def __init__(self, engine: AsyncEngine, where: Address, now: Callable[[], float]) -> None:
+    def __init__(self, engine: AsyncEngine, where: Address, now: Callable[[], float], indexed: bool) -> None:
         self._engine = engine
         self._where = where
         self._now = now
+        self._indexed = indexed
         self._turn = asyncio.Lock()  # SQLite has one writer: ours wait here, in order, instead of trying again there
 
     def __repr__(self) -> str:
@@ -168,7 +169,7 @@ class Store:
         Raises:
             StoreValueError: the text is empty.
         """
-        return await self._read(lambda c: statements.search(c, text, user, limit))
+        return await self._read(lambda c: statements.search(c, text, user, limit, self._indexed))
 
     async def questions(self, user: str, limit: int = 1000) -> list[str]:
         """Give what a user has asked last, as plain text, the newest first.
