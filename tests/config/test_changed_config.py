@@ -89,6 +89,13 @@ def test_bytes_that_are_no_text_are_left_alone():
         changed_config("c", "[OpenAI]\n# 密钥\n".encode("gbk"), "model", "m")
 
 
+@pytest.mark.parametrize("text", ["[OpenAI]\nPROXY = a\u2028MODEL = b\n", "[OpenAI]\nPROXY = a\n # c\n MODEL = b\n"])
+def test_what_would_be_changed_wrongly_is_left_alone(text):
+    """Where a line is not what it looks like, the edit is seen to change something else, and is not made."""
+    with pytest.raises(ConfigurationError):
+        changed(text, "model", "m")
+
+
 LINES = st.sampled_from(
     ["[OpenAI]", "[Other]", "MODEL = a", "model: b", "PROXY", "proxy =", " indented", "# comment", "; MODEL = c", "",
      "a = [b]", "[OpenAI] tail", "MODEL", "\tx = 1", "base_url = http://x"]
