@@ -18,6 +18,7 @@ from .keeping import Keeping, login_name
 from .options import talking
 from .render import INTERRUPTED, Display, clean, explain, remark
 from .slash import commands, obey
+from .slash_asking import ask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ class Talk:
 
     Attributes:
         chat: remembers what was said.
+        attached: the files for the next question, by path, and the parts that they are sent as.
         conversation: keeps it; None where nothing is kept.
         editor: reads what is typed.
     """
@@ -132,6 +134,7 @@ class Talk:
         self.chat = make()
         self.environment = environment
         self.conversation: Conversation | None = None
+        self.attached: dict[str, list[dict[str, Any]]] = {}
         self.user = ""
         self.editor = Editor(environment, runner, commands=commands, models=self._models, past=self._past)
         self._make = make
@@ -184,14 +187,7 @@ class Talk:
         if row is None:
             return
         self.user = row.user
-        for name, there, given in (
-            ("model", row.model, self._wanted.model),
-            ("system", row.system, self._wanted.system),
-            ("msg_max_count", row.max_messages, self._wanted.max_messages),
-        ):
-            if there is not None and given is None:
-                setattr(self.chat, name, there)
-        self.finish(self.conversation.resume(row.id))
+        self.finish(self.conversation.resume(row.id, **self._wanted.settings))
         sentence = mark("{title} · {count} messages so far, /history shows them")
         self.environment.tell(say(sentence, title=clean(row.title), count=len(self.chat.history.messages)))
 
@@ -240,7 +236,7 @@ class Talk:
         command = _COMMAND.match(line)
         if command is None:
             if line.strip():
-                self.ask(line.strip())
+                ask(self, line.strip())
             return False
         return obey(self, command[1].lower(), (command[2] or "").strip())
 

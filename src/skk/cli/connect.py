@@ -49,6 +49,11 @@ class Wanted:
         self.key_file = None if key_file is None else native(key_file)
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """What a conversation remembers too, as far as it was asked for: this goes first."""
+        return {"model": self.model, "system": self.system, "max_messages": self.max_messages}
+
+    @property
     def has_key(self) -> bool:
         """Whether there is a key to pay with, looked for where a `Chat` looks."""
         return bool(self.key_file is not None or os.environ.get("OPENAI_API_KEY") or user_settings().api_key)

@@ -100,12 +100,25 @@ class Conversation:
                 return words if len(words) <= _LONGEST_TITLE else words[: _LONGEST_TITLE - 1] + "…"
         return ""
 
-    async def resume(self, id: str) -> None:
-        """Go on with what is kept under this id: the chat holds its messages then.
+    async def resume(
+        self, id: str, *, model: str | None = None, system: str | None = None, max_messages: int | None = None
+    ) -> None:
+        """Go on with what is kept under this id: the chat holds its messages then, and its settings.
+
+        Args:
+            id: the whole id.
+            model, system, max_messages: what the chat was given instead of what is kept; None for nothing.
 
         Raises:
-            ConversationNotFoundError: nothing is.
+            ConversationNotFoundError: nothing is kept under this id.
         """
+        row = await self._store.find(id)
+        if model is None and row.model is not None:
+            self.chat.model = row.model
+        if system is None:
+            self.chat.system = row.system
+        if max_messages is None:
+            self.chat.msg_max_count = row.max_messages
         await self._read(id)
 
     def take_back(self, change: Callable[[], T]) -> T:
