@@ -292,8 +292,8 @@ def test_quit_leaves_at_once(talk, served):
 def test_help_lists_every_command(talk):
     """/help names all commands of the manual."""
     named = [line.split()[0] for line in talk("/help").out.splitlines()]
-    first = ["/rollback", "/undo", "/remove", "/clear", "/pin", "/unpin", "/history", "/window", "/usage", "/model"]
-    assert [*first, "/system", "/save", "/load", "/image", "/help", "/quit"] == named
+    known = "edit regenerate rollback undo remove clear pin unpin history window new fork attach detach image model"
+    assert [f"/{name}" for name in f"{known} system keys usage save load export help quit".split()] == named
 
 
 @pytest.mark.parametrize("line", ["/etc/passwd 是什么?", " /quit", "/ ?", "//", "/1+1"])

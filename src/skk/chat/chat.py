@@ -315,6 +315,14 @@ class Chat:
     def system(self, system: str | None) -> None:
         self._system = None if system is None else message({"role": "system", "content": system}, "system")
 
+    @property
+    def keys(self) -> list[str]:
+        """The keys that pay, by their fingerprints, each with what keeps it from serving.
+
+        Empty for a callable, for credentials of the SDK's own, and where no key is found.
+        """
+        return self._account.told_keys()
+
     def reset_api_key(self, api_key: str | AKPool | Any) -> None:
         """Pay with another key or pool, from the next request on."""
         self._account.reset(api_key)

@@ -17,14 +17,16 @@ __all__ = [
     "TurnRecord",
     "Window",
     "read_archive",
+    "replace_atomically",
     "update_atomically",
     "write_archive",
+    "write_atomically",
 ]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .archive import read_archive, write_archive
-    from .atomic import update_atomically
+    from .atomic import replace_atomically, update_atomically, write_atomically
     from .tokens import PRIMING, TokenCounter
     from .window import Window
 
@@ -34,8 +36,10 @@ _WHERE = {
     "TokenCounter": "tokens",
     "Window": "window",
     "read_archive": "archive",
+    "replace_atomically": "atomic",
     "update_atomically": "atomic",
     "write_archive": "archive",
+    "write_atomically": "atomic",
 }
 
 

@@ -184,12 +184,17 @@ class AKPool:
     def __len__(self) -> int:
         return len(self._secrets)
 
-    def __repr__(self) -> str:
+    def told(self, most: int | None = None) -> list[str]:
+        """Name the keys by their fingerprints, in list order, each with what keeps it from serving."""
         now = self._clock()
         told = []
-        for secret, key in zip(self._secrets[:_MOST_SHOWN], self._scheduler.keys, strict=False):
+        for secret, key in zip(self._secrets[:most], self._scheduler.keys, strict=False):
             rest, trouble = key.rests_until - now, key.trouble
             told.append(secret.fingerprint + (f" {trouble.value} for {rest:.0f} s" if trouble and rest > 0 else ""))
+        return told
+
+    def __repr__(self) -> str:
+        told = self.told(_MOST_SHOWN)
         more = len(self) - len(told)
         return f"AKPool({', '.join(told)}{f' and {more} more' if more else ''})"
 

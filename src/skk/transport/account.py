@@ -124,6 +124,19 @@ class Account:
             return f"<{getattr(paying, '__qualname__', type(paying).__name__)}>"
         return paying.fingerprint if isinstance(paying, Secret) else repr(paying)
 
+    def told_keys(self) -> list[str]:
+        """Name the keys that pay, each with what keeps it from serving; none for a callable, or where there is none."""
+        from skk.errors import MissingKeyError
+
+        try:
+            keys: Any = self._payer()
+        except MissingKeyError:
+            return []
+        if hasattr(keys, "told"):
+            told: list[str] = keys.told()
+            return told
+        return [keys.fingerprint] if keys.fingerprint is not None else []
+
     def hide(self, text: str) -> str:
         """Put fingerprints in the place of the keys that are known here."""
         paying: Any = self._paying

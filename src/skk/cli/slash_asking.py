@@ -1,0 +1,118 @@
+"""The commands about asking: the same again, another conversation, another model, and what it costs."""
+
+from __future__ import annotations
+
+from skk.texts import mark, say
+
+from .render import clean
+from .slash_words import show
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .chat import Talk
+
+__all__ = ["ask", "edit", "fork", "keys", "model", "new", "regenerate", "system", "usage"]
+
+
+def ask(talk: Talk, text: str) -> None:
+    """Ask what was typed, with the files that were attached and those that it names as ``@path``.
+
+    Raises:
+        OSError, ConfigurationError: a file cannot be sent; nothing was asked.
+    """
+    parts = [part for files in talk.attached.values() for part in files]
+    if talk.environment.stdin_is_terminal and "@" in text:  # what is piped in was written by others
+        from .attach import attachment, mentioned
+
+        text, paths = mentioned(text)
+        parts += [part for path in paths if path not in talk.attached for part in attachment(path)]
+        if paths:
+            talk.environment.tell(say(mark("attached: {paths}"), paths=", ".join(map(clean, paths))))
+    before = talk.chat.history.messages
+    talk.ask(text, *parts)
+    if talk.chat.history.messages is not before:  # else it failed, and the files wait for the next question
+        talk.attached.clear()
+
+
+def regenerate(talk: Talk, _: str) -> None:
+    question = _last_question(talk)
+    if question is not None:
+        _ask_instead(talk, question)
+
+
+def edit(talk: Talk, argument: str) -> None:
+    question = _last_question(talk)
+    if question is None:
+        return
+    at = next((i for i, part in enumerate(question) if part["type"] == "text"), len(question))
+    old = question[at]["text"] if at < len(question) else ""
+    text = argument
+    if not text:
+        try:
+            text = (talk.editor.read(f"【{talk.user}】", default=old) or "").strip()
+        except KeyboardInterrupt:
+            text = ""
+    if text:
+        _ask_instead(talk, [*question[:at], {"type": "text", "text": text}, *question[at + 1 :]])
+    else:
+        show(talk, say(mark("nothing was changed")))
+
+
+def _last_question(talk: Talk) -> list[dict[str, Any]] | None:
+    """Give the parts of the question that was asked last; None, and say so, if there is none."""
+    for message in reversed(talk.chat.fetch_messages()):
+        if message["role"] == "user":
+            content = message["content"]
+            return [{"type": "text", "text": content}] if isinstance(content, str) else content
+    show(talk, say(mark("there is no question to ask again")))
+    return None
+
+
+def _ask_instead(talk: Talk, question: list[dict[str, Any]]) -> None:
+    """Ask in the place of the last turn. Where nothing came of it the history is as it was."""
+    history = talk.chat.history
+    talk.take_back(lambda: history.rollback(1))
+    before = history.messages
+    try:
+        talk.ask(*(part["text"] if part["type"] == "text" else part for part in question))
+    finally:
+        if history.messages is before:
+            talk.take_back(lambda: history.undo(1))
+
+
+def new(talk: Talk, _: str) -> None:
+    talk.new()
+    if talk.conversation is None:
+        show(talk, say(mark("a new conversation")))
+    else:
+        show(talk, say(mark("a new conversation; the last one is kept: skk chat --resume")))
+
+
+def fork(talk: Talk, _: str) -> None:
+    talk.fork()
+    count = len(talk.chat.fetch_messages())
+    show(talk, say(mark("a copy with {count} messages; the conversation of before stays as it is"), count=count))
+
+
+def model(talk: Talk, argument: str) -> None:
+    if argument:
+        talk.chat.model = argument
+    show(talk, clean(talk.chat.model))
+
+
+def system(talk: Talk, argument: str) -> None:
+    if argument:
+        talk.chat.system = argument
+    show(talk, clean(talk.chat.system or "") or say(mark("no system message")))
+
+
+def keys(talk: Talk, _: str) -> None:
+    for line in talk.chat.keys or [say(mark("the key is looked for at the first question"))]:
+        show(talk, clean(line))
+
+
+def usage(talk: Talk, _: str) -> None:
+    for name, count in talk.chat.usage.items():
+        show(talk, f"{name:<18} {count:>9,}")
