@@ -5,6 +5,7 @@ import contextlib
 import glob
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -168,3 +169,15 @@ async def store(url, clock):
 
     async with open_store(url, now=clock) as opened:
         yield opened
+
+
+@pytest.fixture
+def kills(request):
+    """Give moments at which to kill: a few, or with the long proofs many."""
+
+    def moments(few, many, longest=0.6):
+        chance = random.Random(5)
+        proving = request.node.get_closest_marker("prove")
+        return [chance.uniform(0, longest) for _ in range(many if proving else few)]
+
+    return moments

@@ -16,6 +16,7 @@
     │   ├─ StoreBusyError                     others keep it busy, or have it open
     │   ├─ StoreVersionError                  a newer skk has made it
     │   ├─ StoreValueError (ValueError)       it was asked for something that cannot be
+    │   ├─ BackupFormatError (ValueError)     a file that is no sound backup
     │   ├─ ConversationChangedError           somebody else has saved it since: .version
     │   └─ ConversationNotFoundError (LookupError)
     │       └─ AmbiguousConversationError     several ids begin so
@@ -92,6 +93,7 @@ __all__ = [
     "AnswerFormatError",
     "ArchiveFormatError",
     "AuthenticationError",
+    "BackupFormatError",
     "BadRequestError",
     "ChatRequestError",
     "ConfigurationError",
@@ -285,6 +287,13 @@ class StoreValueError(StoreError, ValueError):
     """The store was asked for something that cannot be, such as a user without a name."""
 
     kind = "store_value"
+
+
+class BackupFormatError(StoreError, ValueError):
+    """A file is no sound backup of a store; nothing was restored."""
+
+    kind = "backup_format"
+    sentence = mark("{path} is no sound backup of skk ({reason}); nothing was restored")
 
 
 class ConversationChangedError(StoreError):

@@ -22,9 +22,9 @@ if sys.platform != "win32":  # no locks there: a dead writer's file stays until 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["update_atomically", "write_atomically"]
+__all__ = ["replace_atomically", "update_atomically", "write_atomically"]
 
 _SUFFIX = ".skk-tmp"
 
@@ -57,6 +57,36 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
                 os.replace(temporary, target)
         if sys.platform == "win32":  # an open file cannot be renamed there
             os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(os.path.dirname(target))
+
+
+@contextlib.contextmanager
+def replace_atomically(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Give the name of an empty file that is to be filled; when the block ends well, it takes the place of `path`.
+
+    It is the owner's alone (0600), and whoever fills it has closed it by then. A link is followed.
+
+    Raises:
+        OSError: it cannot be written; what stood there is as it was.
+    """
+    target = os.path.realpath(os.fsdecode(path))
+    _sweep(target)
+    temporary, descriptor = _create(target)
+    try:
+        try:
+            if sys.platform == "win32":  # an open file cannot be renamed there
+                os.close(descriptor)
+            yield temporary
+            if sys.platform != "win32":
+                os.fsync(descriptor)
+            os.replace(temporary, target)
+        finally:
+            if sys.platform != "win32":
+                os.close(descriptor)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)

@@ -10,13 +10,14 @@ from .rows import ConversationRow, Found, MessageRow, Saved, UserRow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .copies import backup, restore
     from .opening import open_store
     from .store import Store
 
-__all__ = ["ConversationRow", "Found", "MessageRow", "Saved", "Store", "UserRow", "open_store"]
+__all__ = ["ConversationRow", "Found", "MessageRow", "Saved", "Store", "UserRow", "backup", "open_store", "restore"]
 
 # SQLAlchemy costs a quarter of a second: it is loaded when a store is opened, not when a program starts.
-_PLACES = {"Store": "store", "open_store": "opening"}
+_PLACES = {"Store": "store", "backup": "copies", "open_store": "opening", "restore": "copies"}
 
 
 def __getattr__(name: str) -> object:

@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import URL, event
+from sqlalchemy import URL, NullPool, create_engine, event
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from skk.errors import ConfigurationError, StoreBusyError, StoreError
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["Address", "address", "locked", "make_engine", "named"]
+__all__ = ["Address", "address", "locked", "make_engine", "make_file", "make_file_engine", "named", "share"]
 
 # How long somebody else's writing is waited for, in seconds.
 PATIENCE = 60.0
@@ -72,11 +72,32 @@ def address(url: str) -> Address:
     )
 
 
-def make_engine(where: Address) -> AsyncEngine:
-    """Give an engine that connects on use."""
+def make_engine(where: Address, alone: bool = False) -> AsyncEngine:
+    """Give an engine that connects on use; in PostgreSQL one that nobody else may use meanwhile, if so wanted."""
     if where.dsn:
-        return _postgresql(where)
+        return _postgresql(where, alone)
     return _sqlite(where)
+
+
+def make_file_engine(path: str) -> Engine:
+    """Give an engine for a file of SQLite that nobody else knows and that is put in its place when it is whole."""
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=path),
+        connect_args={"isolation_level": None},
+        hide_parameters=True,
+        poolclass=NullPool,
+    )
+
+    @event.listens_for(engine, "connect")
+    def settle(connection: Any, _: object) -> None:
+        for pragma in ("synchronous = OFF", "journal_mode = MEMORY", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
 
 
 def _sqlite(where: Address) -> AsyncEngine:
@@ -108,7 +129,7 @@ def _sqlite(where: Address) -> AsyncEngine:
     return engine
 
 
-def _postgresql(where: Address) -> AsyncEngine:
+def _postgresql(where: Address, alone: bool) -> AsyncEngine:
     try:
         import asyncpg  # type: ignore[import-untyped]  # it has no types
     except ImportError as error:
@@ -118,8 +139,9 @@ def _postgresql(where: Address) -> AsyncEngine:
         connection = await asyncpg.connect(where.dsn, timeout=PATIENCE)
         try:
             # each connection holds it shared for as long as it lives; a restore wants it alone
-            if not await connection.fetchval("SELECT pg_try_advisory_lock_shared($1)", USE_LOCK):
-                raise StoreBusyError(_RESTORING, name=where.name)
+            lock = "pg_try_advisory_lock" if alone else "pg_try_advisory_lock_shared"
+            if not await connection.fetchval(f"SELECT {lock}({USE_LOCK})"):
+                raise StoreBusyError(_OPEN if alone else _RESTORING, name=where.name)
         except BaseException:
             connection.terminate()
             raise
@@ -130,6 +152,7 @@ def _postgresql(where: Address) -> AsyncEngine:
     )
 
 
+_OPEN = mark("{name} is open in another program: close it first")
 _RESTORING = mark("{name} is being restored by another program: try again when it is done")
 
 
@@ -183,7 +206,7 @@ def locked(path: str, alone: bool = False) -> Iterator[None]:
     try:
         if not _try_lock(descriptor, alone):
             if alone:
-                raise StoreBusyError(mark("{name} is open in another program: close it first"), name=path)
+                raise StoreBusyError(_OPEN, name=path)
             raise StoreBusyError(_RESTORING, name=path)
         yield
     finally:

@@ -15,7 +15,11 @@ from .store import Store
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-__all__ = ["open_store"]
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from .engine import Address
+
+__all__ = ["open_store", "opened"]
 
 
 @contextlib.asynccontextmanager
@@ -47,6 +51,13 @@ async def open_store(url: str, *, now: Callable[[], float] = time.time) -> Async
     ('ann', (0,))
     """
     where = address(url)
+    async with opened(where) as (engine, indexed):
+        yield Store(engine, where, now, indexed)
+
+
+@contextlib.asynccontextmanager
+async def opened(where: Address) -> AsyncIterator[tuple[AsyncEngine, bool]]:
+    """Give an engine for tables that are there and as new as this program, and tell whether they have an index."""
     async with contextlib.AsyncExitStack() as stack:
         with named(where):
             if where.path:
@@ -63,4 +74,4 @@ async def open_store(url: str, *, now: Callable[[], float] = time.time) -> Async
                     async with connection.begin():
                         await connection.run_sync(prepare, where.name)
                 indexed = await connection.run_sync(has_index)
-        yield Store(engine, where, now, indexed)
+        yield engine, indexed

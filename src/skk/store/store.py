@@ -7,10 +7,11 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from . import statements
+from .ending import to_its_end
 from .engine import named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, TypeVar
 
     from sqlalchemy import Connection
@@ -181,10 +182,10 @@ class Store:
         return await self._read(lambda c: statements.questions(c, user, limit))
 
     async def _read(self, ask: Callable[[Connection], T]) -> T:
-        return await _to_its_end(self._transaction(ask, {"isolation_level": "REPEATABLE READ"}, self._where.dsn))
+        return await to_its_end(self._transaction(ask, {"isolation_level": "REPEATABLE READ"}, self._where.dsn))
 
     async def _write(self, change: Callable[[Connection], T]) -> T:
-        return await _to_its_end(self._writing(change))
+        return await to_its_end(self._writing(change))
 
     async def _writing(self, change: Callable[[Connection], T]) -> T:
         async with contextlib.nullcontext() if self._where.dsn else self._turn:
@@ -197,17 +198,3 @@ class Store:
                     await connection.execution_options(**options)
                 async with connection.begin():
                     return await connection.run_sync(work)
-
-
-async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """Do it, even if the caller is cancelled meanwhile: a transaction that is cut off takes its connection along."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # it has been told, to nobody
-        raise
