@@ -55,7 +55,7 @@ def prove(program, served, url, times, seed):
 
 
 def test_what_was_acknowledged_survives_a_kill(program, served, own_store):
-    """Each turn before the next line's answer is there, once and whole; so is the one that was going on, or none of it."""
+    """Each turn is there once and whole; so is the one that was going on, or nothing of it."""
     prove(program, served, own_store, 2, 1)
 
 
