@@ -388,3 +388,81 @@ def test_the_help_lists_every_exit_status(skk_here):
     """Scripts are written from the help."""
     out = skk_here("ask", "--help").out
     assert [0, 1, 2, 3, 4, 5, 6, 130] == [int(found) for found in re.findall(r"^ +(\d+)  ", out, re.MULTILINE)]
+
+
+class TestContinue:
+    """-c goes on with the last conversation."""
+
+    @pytest.fixture
+    def counted(self, talk):
+        """A talk in ``skk chat`` that has come to 51."""
+        talk("自然数50的后面是几?", options=["--max-messages", "6", "--model", "m"])
+
+    def test_a_talk_is_gone_on_with(self, ask, counted):
+        """What `skk chat` began, one question after the other goes on with."""
+        assert ["52\n", "53\n"] == [ask("-c", "再往后是几?").out, ask("--continue", "再往后是几?").out]
+
+    def test_and_back_in_a_talk(self, ask, counted, talk):
+        """`skk chat --resume 1` knows what was asked meanwhile."""
+        ask("-c", "再往后是几?")
+        assert "53\n" == talk("再往后是几?", options=["--resume", "1"]).out
+
+    def test_its_settings_hold(self, ask, served, counted):
+        """Model and limit are those of the conversation, where the command line says nothing else."""
+        for _ in range(3):
+            ask("-c", "再往后是几?")
+        asked = served.requests[-1]
+        ask("-c", "?", "--model", "other")
+        assert ("m", 6, "other") == (asked.model, len(asked.json["messages"]), served.requests[-1].model)
+
+    def test_without_it_nothing_is_kept(self, ask, served, counted):
+        """A question of a script is no part of a talk."""
+        ask("自然数90的后面是几?")
+        assert "52\n" == ask("-c", "再往后是几?").out
+
+    def test_json_names_the_conversation(self, ask, counted):
+        """The same id each time."""
+        ids = {json.loads(ask("-c", "再往后是几?", "--json").out)["conversation"] for _ in range(2)}
+        assert (1, True) == (len(ids), None not in ids)
+
+    def test_a_value_that_fits_is_kept(self, ask, counted, served, tmp_path):
+        """A structured answer is an answer."""
+        (tmp_path / "s.json").write_text(json.dumps(TestSchema.STARS))
+        ask("-c", "4 stars", "--schema", "s.json")
+        ask("-c", "?")
+        assert '{"stars": 4}' in [message["content"] for message in served.requests[-1].json["messages"]]
+
+    @pytest.mark.parametrize("reply", ["7", '{"stars": 7}', '{"sta'])
+    def test_a_misfit_is_not_kept(self, ask, counted, served, tmp_path, reply):
+        """What failed leaves the conversation as it was."""
+        (tmp_path / "s.json").write_text(json.dumps(TestSchema.STARS))
+        served.reply(reply)
+        assert (6, "52\n") == (ask("-c", "x", "--schema", "s.json").status, ask("-c", "再往后是几?").out)
+
+    def test_a_failure_is_not_kept(self, ask, counted, served):
+        """Nothing was shown, so nothing was said."""
+        served.fail("400")
+        assert (1, "52\n") == (ask("-c", "x").status, ask("-c", "再往后是几?").out)
+
+    def test_what_was_shown_before_a_break_is_kept(self, ask, counted, served):
+        """What the person saw is what the model sees, with its mark."""
+        served.reply("一二三四五六七八九十")
+        served.fail("cut-stream")
+        shown = ask("-c", "x").out.removesuffix("\n")
+        ask("-c", "?")
+        assert f"{shown}\n[interrupted]" == served.requests[-1].json["messages"][-2]["content"]
+
+    def test_no_conversation_is_told(self, ask, served):
+        """There is nothing to go on with: the line says how to begin, and nothing is sent."""
+        seen = ask("-c", "x")
+        assert (1, "", True, []) == (seen.status, seen.out, "begin one with skk chat" in seen.err, served.requests)
+
+    def test_another_user_has_another_conversation(self, ask, counted, talk):
+        """--user names whose conversation is meant."""
+        talk("自然数70的后面是几?", options=["--user", "小明"])
+        found = [ask("-c", "再往后是几?", *options).out for options in ([], ["--user", "小明"])]
+        assert ["52\n", "72\n"] == found
+
+    def test_a_user_without_a_conversation_to_go_on_with_is_2(self, ask, served):
+        """--user alone would do nothing."""
+        assert (2, []) == (ask("x", "--user", "u").status, served.requests)

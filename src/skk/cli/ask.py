@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import re
 from functools import partial
 
 import click
 
-from skk.errors import AnswerFormatError, SkkError
+from skk.errors import AnswerFormatError, ConversationNotFoundError, SkkError
 from skk.texts import mark, say
 
 from .attach import MOST_BYTES, MOST_TEXT, attached, attachment, contents, plain, too_large
@@ -18,9 +20,11 @@ from .render import INTERRUPTED, Display, clean, explain, remark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import asyncio
     from typing import Any
 
-    from skk.openai import Answer
+    from skk.openai import Answer, Chat
+    from skk.service import Conversation
 
     from .environment import Environment
     from .options import Doing
@@ -59,6 +63,12 @@ _OTHER, _ACCOUNT, _LATER, _NOT_WHOLE, _STOPPED = 1, 3, 4, 5, 130
 # Seconds until somebody is told that their pipe is waited for.
 _PATIENCE = 5.0
 
+# What --json prints, always all of it.
+_NAMES = (
+    *("answer", "parsed", "model", "finish_reason", "usage", "reasoning", "refusal"),
+    *("request_id", "conversation", "error"),
+)
+
 # What JSON may hold as it is, and what would steer a terminal or end a line for some readers.
 _STEERING = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -81,10 +91,22 @@ def ask_command(environment: Environment) -> click.Command:
     @click.option(
         "--json", "as_json", is_flag=True, help=say(mark("Print one line of JSON: the answer and how it came about."))
     )
+    @click.option(
+        "-c", "--continue", "goes_on", is_flag=True, help=say(mark("Go on with your last conversation, and keep this."))
+    )
+    @click.option("--user", metavar="NAME", help=say(mark("With -c: whose conversation, if not that of your login.")))
     @talking(environment)
     def ask_command(
-        question: tuple[str, ...], files: tuple[str, ...], schema: str | None, as_json: bool, **options: Any
+        question: tuple[str, ...],
+        files: tuple[str, ...],
+        schema: str | None,
+        as_json: bool,
+        goes_on: bool,
+        user: str | None,
+        **options: Any,
     ) -> Doing:
+        if user is not None and not goes_on:
+            raise click.UsageError(say(mark("--user says whose conversation -c goes on with: write -c, too")))
         prompt = " ".join(question)
         data = b"" if environment.stdin_is_terminal else piped(environment, _PATIENCE if prompt else None)
         if "-" in files and not data:
@@ -92,7 +114,8 @@ def ask_command(environment: Environment) -> click.Command:
         text = whole(prompt, "" if "-" in files else _readable(data))
         if not text:
             raise click.UsageError(say(mark('there is no question: skk ask "...", or pipe one in')))
-        return partial(ask, Question(text, files, data, schema), Wanted(**options), environment, as_json=as_json)
+        asked = Question(text, files, data, schema)
+        return partial(ask, asked, Wanted(**options), environment, as_json=as_json, goes_on=goes_on, user=user)
 
     return ask_command
 
@@ -112,18 +135,21 @@ def piped(environment: Environment, patience: float | None) -> bytes:
     stream = getattr(environment.stdin, "buffer", None)
     if stream is None:
         return environment.stdin.read().encode("utf-8", "replace")
-    if patience is None:
-        return bytes(stream.read(MOST_BYTES + 1) or b"")
-    import threading
+    with contextlib.ExitStack() as stack:
+        if patience is not None:
+            import threading
 
-    hint = say(mark("skk: waiting for the end of what is piped in; if there is nothing, write < /dev/null"))
-    timer = threading.Timer(patience, environment.tell, [hint])
-    timer.daemon = True
-    timer.start()
-    try:
-        return bytes(stream.read(MOST_BYTES + 1) or b"")
-    finally:
-        timer.cancel()
+            hint = say(mark("skk: waiting for the end of what is piped in; if there is nothing, write < /dev/null"))
+            timer = threading.Timer(patience, environment.tell, [hint])
+            timer.daemon = True
+            timer.start()
+            stack.callback(timer.cancel)
+        try:
+            return bytes(stream.read(MOST_BYTES + 1) or b"")
+        except OSError as error:
+            if error.errno == errno.EBADF:  # `nohup` gives a stdin that cannot be read
+                return b""
+            raise
 
 
 def _readable(data: bytes) -> str:
@@ -181,37 +207,151 @@ class Question:
         return Schema(contents(self._schema), self._schema)
 
 
-def ask(question: Question, wanted: Wanted, environment: Environment, *, as_json: bool = False) -> int:
-    """Ask, show the answer, and give the exit status."""
+def ask(
+    question: Question,
+    wanted: Wanted,
+    environment: Environment,
+    *,
+    as_json: bool = False,
+    goes_on: bool = False,
+    user: str | None = None,
+) -> int:
+    """Ask, show the answer, and give the exit status.
+
+    Args:
+        question: what is asked.
+        wanted: how.
+        environment: where the answer goes.
+        as_json: whether it goes there as JSON, with all that is known about it.
+        goes_on: whether the last conversation is gone on with; else nothing is kept, and no store is loaded.
+        user: whose conversation; None for the person's who is logged in.
+    """
     report = _AsJson(environment) if as_json else _AsText(environment)
     try:
         if not wanted.has_key:
             raise no_key()
         parts, schema = question.parts(), question.schema()
-        chat = wanted.chat()
-        import asyncio  # 40 ms; the SDK needs it too
+        with contextlib.ExitStack() as stack:
+            import asyncio  # 40 ms; the SDK needs it too
 
-        with asyncio.Runner() as runner:
-            if schema is None and not as_json:
-                display = Display(environment)
-                answer = runner.run(display.show(chat.async_stream_request(*parts, on_reasoning=display.think)))
-                return report.told(answer)
-            if schema is None:
-                return report.fitting(runner.run(chat.async_request(*parts)), None)
-            try:
-                answer = runner.run(chat.async_request(*parts, response_format=schema.form))
-                return report.fitting(answer, schema.checked(answer) if _is_whole(answer) else None)
-            except AnswerFormatError as error:
-                cut = _as_answer(error)
-                if _is_whole(cut):
-                    raise schema.misfit(error) from None
-                return report.fitting(cut, None)
+            runner = stack.enter_context(asyncio.Runner())
+            exchange: _Exchange
+            if goes_on:
+                from .keeping import login_name
+
+                conversation = _last(user or login_name(), wanted, runner, stack)
+                report.conversation = conversation.id
+                exchange = _Kept(conversation, runner)
+            else:
+                exchange = _Exchange(wanted.chat(), runner)
+            if schema is not None:
+                return report.fitting(*exchange.fitting(parts, schema))
+            if as_json:
+                return report.fitting(exchange.whole(parts), None)
+            return report.told(exchange.shown(parts, Display(environment)))
     except BrokenPipeError:  # nobody reads any more
         raise
     except KeyboardInterrupt:
         return report.stopped()
     except (SkkError, OSError, ValueError) as error:
         return report.failed(error)
+
+
+def _last(user: str, wanted: Wanted, runner: asyncio.Runner, until: contextlib.ExitStack) -> Conversation:
+    """Give a user's last conversation; its settings hold where the command line says nothing else.
+
+    Raises:
+        ConversationNotFoundError: there is none.
+        ConfigurationError, StoreError: the store cannot be opened.
+    """
+    from skk.service import Conversation  # 250 ms: SQLAlchemy
+
+    from .keeping import Keeping
+
+    keeping = Keeping(runner)
+    until.callback(keeping.close)
+    store = runner.run(keeping.store())
+    rows = runner.run(store.conversations(user, limit=1))
+    if not rows:
+        raise ConversationNotFoundError(
+            mark("{user} has no conversation yet: begin one with skk chat, or say with --user whose you mean"),
+            user=user,
+        )
+    conversation = Conversation(store, user, wanted.chat())
+    runner.run(conversation.resume(rows[0].id, **wanted.settings))
+    return conversation
+
+
+class _Exchange:
+    """A question and its answer, in three forms.
+
+    Args:
+        chat: asks.
+        runner: runs it.
+    """
+
+    def __init__(self, chat: Chat, runner: asyncio.Runner) -> None:
+        self._chat = chat
+        self._runner = runner
+
+    def shown(self, parts: list[Any], display: Display) -> Answer:
+        """Show the answer while it comes, and give it."""
+        stream = self._chat.async_stream_request(*parts, on_reasoning=display.think)
+        try:
+            answer = self._runner.run(display.show(stream))
+        except (KeyboardInterrupt, SkkError, OSError):
+            if display.text:
+                self._broke_off(parts, display.text)
+            raise
+        self._keep()
+        return answer
+
+    def whole(self, parts: list[Any]) -> Answer:
+        """Give the answer when it is there."""
+        answer = self._runner.run(self._chat.async_request(*parts))
+        self._keep()
+        return answer
+
+    def fitting(self, parts: list[Any], schema: Schema) -> tuple[Answer, Any]:
+        """Give an answer and its value; one that is not whole has none, and is not kept.
+
+        Raises:
+            AnswerFormatError: it does not fit.
+        """
+        try:
+            answer = self._runner.run(self._chat.async_request(*parts, response_format=schema.form))
+            if not _is_whole(answer):
+                return answer, None
+            value = schema.checked(answer)
+        except AnswerFormatError as error:
+            if not _is_whole(cut := _as_answer(error)):
+                return cut, None
+            raise schema.misfit(error) from None
+        self._keep()
+        return answer, value
+
+    def _broke_off(self, parts: list[Any], shown: str) -> None:
+        """Do what is to be done about an answer of which a part was shown."""
+
+    def _keep(self) -> None:
+        """Do what is to be done about an answer that came."""
+
+
+class _Kept(_Exchange):
+    """One more exchange of a conversation that is kept."""
+
+    def __init__(self, conversation: Conversation, runner: asyncio.Runner) -> None:
+        super().__init__(conversation.chat, runner)
+        self._conversation = conversation
+
+    def _broke_off(self, parts: list[Any], shown: str) -> None:  # what the person saw is what the model will see
+        from skk.openai import assistant_msg, user_msg
+
+        self._chat.add_dialogs(user_msg(*parts), assistant_msg(f"{shown}\n{say(INTERRUPTED)}"))
+        self._keep()
+
+    def _keep(self) -> None:
+        self._runner.run(self._conversation.save())
 
 
 def _as_answer(misfit: AnswerFormatError) -> Answer:
@@ -237,7 +377,13 @@ def _status(error: Exception) -> int:
 
 
 class _AsText:
-    """The answer on stdout, all else on stderr."""
+    """The answer on stdout, all else on stderr.
+
+    Attributes:
+        conversation: the id of the one that is gone on with; None if none is.
+    """
+
+    conversation: str | None = None
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
@@ -297,8 +443,8 @@ class _AsJson(_AsText):
         return super().stopped()
 
     def _print(self, **known: Any) -> None:
-        names = ("answer", "parsed", "model", "finish_reason", "usage", "reasoning", "refusal", "request_id")
-        self._environment.write(_line({name: known.get(name) for name in (*names, "conversation", "error")}))
+        known["conversation"] = self.conversation
+        self._environment.write(_line({name: known.get(name) for name in _NAMES}))
 
 
 def _kind(error: Exception) -> str:
