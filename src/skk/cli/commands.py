@@ -28,6 +28,7 @@ _COMMANDS = {
     "chat": ("chat", mark("Talk; the history is kept. Without an api key: with the built-in simulator.")),
     "ask": ("ask", mark("Ask once: QUESTION, then what is piped in. The answer alone goes to stdout.")),
     "config": ("configure", mark("Show what is set and where that comes from; set NAME and unset NAME write it.")),
+    "doctor": ("doctor", mark("Look for what may go wrong, and say what to do about it.")),
     "simulator": ("simulate", mark("Play an OpenAI-compatible service on this machine, by rules.")),
 }
 

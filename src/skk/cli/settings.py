@@ -12,6 +12,7 @@ from skk.texts import mark, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 __all__ = ["Found", "found", "open_to_others", "proxy_of_environment", "without_password"]
@@ -49,11 +50,12 @@ class Found:
         return say(mark("config file"))
 
 
-def found(settings: Settings | None = None) -> dict[str, Found]:
+def found(settings: Settings | None = None, names: Iterable[str] = SETTINGS) -> dict[str, Found]:
     """Look every setting up where a `Chat` does: in the environment, in the config file, else its default.
 
     Args:
         settings: what the config file says; None to read the user's own.
+        names: which ones to look up.
 
     Raises:
         OSError, ConfigurationError: the config file cannot be read.
@@ -61,7 +63,7 @@ def found(settings: Settings | None = None) -> dict[str, Found]:
     """
     settings = user_settings() if settings is None else settings
     everything = {}
-    for name in SETTINGS:
+    for name in names:
         variable = _VARIABLES.get(name, "")
         if value := os.environ.get(variable):
             everything[name] = Found(name, _key(value) if name == "api_key" else value, variable)
@@ -69,8 +71,9 @@ def found(settings: Settings | None = None) -> dict[str, Found]:
             everything[name] = Found(name, said, settings.path)
         else:
             everything[name] = Found(name, _DEFAULTS.get(name), None)
-    if everything["proxy"].value is None:
-        variable, value = proxy_of_environment(str(everything["base_url"].value))
+    if "proxy" in everything and everything["proxy"].value is None:
+        address = os.environ.get(_VARIABLES["base_url"]) or settings.base_url or DEFAULT_BASE_URL
+        variable, value = proxy_of_environment(address)
         if value is not None:
             everything["proxy"] = Found("proxy", value, variable)
     return everything
