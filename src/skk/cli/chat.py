@@ -160,7 +160,7 @@ class Talk:
             if user is None:
                 return False
         self.user = user or login_name()
-        if self._keeping is not None:
+        if self._keeping is not None and (asked or resume is not None or not self.editor.edits):
             store = self._runner.run(self._keeping.store())
             row = None
             if resume:
@@ -168,9 +168,14 @@ class Talk:
             elif asked or resume is not None:
                 row = choose(self.editor, self.environment, self.finish, store, self.user)
             self.converse(store, row)
+        return True
+
+    def _load(self) -> None:
+        """Load and open what the first question needs, while the person types it."""
+        if self._keeping is not None:
+            self._keeping.start()
         if self.environment.stdin_is_terminal:
             load_sdk()
-        return True
 
     def converse(self, store: Store, row: ConversationRow | None, chat: Chat | None = None) -> None:
         """Begin a conversation, or go on with one that is kept.
@@ -218,7 +223,11 @@ class Talk:
     def hold(self) -> int:
         """Take line after line, and give the exit status."""
         prompt = f"【{self.user}】"
-        while (line := self.editor.read(prompt)) is not None:
+        load: Callable[[], None] | None = self._load
+        while (line := self.editor.read(prompt, on_ready=load)) is not None:
+            if self._keeping is not None and self.conversation is None:
+                self.converse(self._runner.run(self._keeping.store()), None, self.chat)
+            load = None
             try:
                 self.refresh()
                 if self._take(line.removeprefix("\ufeff")):
