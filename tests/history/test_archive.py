@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skk.errors import ArchiveFormatError
-from skk.history import History, read_archive, write_archive
+from skk.history import History, read_archive, read_talks, write_archive
 from skk.history.archive import dumps, loads
 from skk.messages import Multimodal_Part, decode, message
 
@@ -168,6 +168,25 @@ def test_without_a_user_the_error_lists_them(user):
     """The error tells what user= may be."""
     with pytest.raises(ArchiveFormatError, match=r"choose one of its users with user=: ada, nobody, 小明"):
         loads(json.dumps(USERS).encode(), "user_messages.json", user)
+
+
+def test_all_users_of_the_classic_file_are_read(tmp_path):
+    """Each talk stands under its user's name."""
+    (tmp_path / "user_messages.json").write_text(json.dumps(USERS))
+    assert USERS == {user: decode(talk) for user, talk in read_talks(tmp_path / "user_messages.json").items()}
+
+
+def test_an_archive_names_no_user(tmp_path):
+    """Its talk stands under None, pins and all."""
+    write_archive(tmp_path / "a.json", made(TALK))
+    assert {None: made(TALK)} == read_talks(tmp_path / "a.json")
+
+
+def test_a_damaged_talk_is_named(tmp_path):
+    """Of several talks the error says whose is damaged, and nothing is given."""
+    (tmp_path / "a").write_text(json.dumps({"ada": USERS["ada"], "eve": [{"role": "user"}]}))
+    with pytest.raises(ArchiveFormatError, match=r"\(eve, message 0: content is missing"):
+        read_talks(tmp_path / "a")
 
 
 # ---- what is no archive

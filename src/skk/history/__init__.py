@@ -17,6 +17,7 @@ __all__ = [
     "TurnRecord",
     "Window",
     "read_archive",
+    "read_talks",
     "replace_atomically",
     "update_atomically",
     "write_archive",
@@ -25,7 +26,7 @@ __all__ = [
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .archive import read_archive, write_archive
+    from .archive import read_archive, read_talks, write_archive
     from .atomic import replace_atomically, update_atomically, write_atomically
     from .tokens import PRIMING, TokenCounter
     from .window import Window
@@ -36,6 +37,7 @@ _WHERE = {
     "TokenCounter": "tokens",
     "Window": "window",
     "read_archive": "archive",
+    "read_talks": "archive",
     "replace_atomically": "atomic",
     "update_atomically": "atomic",
     "write_archive": "archive",

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-__all__ = ["dumps", "loads", "read_archive", "write_archive"]
+__all__ = ["dumps", "loads", "read_archive", "read_talks", "write_archive"]
+
+_WHOLE = mark("whole file")
 
 
 def dumps(messages: Sequence[Message]) -> bytes:
@@ -40,14 +42,22 @@ def loads(data: bytes, path: str, user: str | None = None) -> tuple[Message, ...
     Raises:
         ArchiveFormatError: it holds no conversation; says where and why.
     """
+    return _messages(_of_user(_parsed(data, path), path, user), path)
+
+
+def _parsed(data: bytes, path: str) -> Any:
+    """Decode JSON.
+
+    Raises:
+        ArchiveFormatError: it is none; says where and why.
+    """
     import json
 
-    whole = say(mark("whole file"))
+    whole = say(_WHOLE)
     try:
         text = data.decode("utf-8-sig")
         del data  # of a large file only one form is held at a time
-        found: Any = json.loads(text)
-        del text
+        return json.loads(text)
     except UnicodeDecodeError as error:
         raise _bad(path, say(mark("byte {number}"), number=error.start), say(mark("not UTF-8"))) from None
     except json.JSONDecodeError as error:
@@ -57,22 +67,36 @@ def loads(data: bytes, path: str, user: str | None = None) -> tuple[Message, ...
         raise _bad(path, whole, say(mark("nested too deeply"))) from None
     except ValueError as error:  # a number of thousands of digits
         raise _bad(path, whole, str(error)) from None
-    if isinstance(found, dict) and all(isinstance(talk, list) for talk in found.values()):
+
+
+def _holds_users(found: object) -> bool:
+    """Tell whether it is the classic program's ``user_messages.json``."""
+    return isinstance(found, dict) and all(isinstance(talk, list) for talk in found.values())
+
+
+def _of_user(found: Any, path: str, user: str | None) -> Any:
+    """Give what is one user's, where a file holds the talks of several."""
+    if _holds_users(found):
         if user not in found:
             users = ", ".join(sorted(found)) or say(mark("none"))
-            raise _bad(path, whole, say(mark("choose one of its users with user=: {users}"), users=users))
-        found = found[user]
-    elif user is not None:
-        raise _bad(path, whole, say(mark("it holds no users: leave user= away")))
+            raise _bad(path, say(_WHOLE), say(mark("choose one of its users with user=: {users}"), users=users))
+        return found[user]
+    if user is not None:
+        raise _bad(path, say(_WHOLE), say(mark("it holds no users: leave user= away")))
+    return found
+
+
+def _messages(found: Any, path: str, user: str | None = None) -> tuple[Message, ...]:
+    """Check every message of a talk."""
     if not isinstance(found, list):
         reason = say(mark("a list of messages is expected, not {type}"), type=type(found).__name__)
-        raise _bad(path, whole, reason)
+        raise _bad(path, say(_WHOLE), reason)
     try:
         return tuple([message(given, i) for i, given in enumerate(found)])
     except InvalidMessageError as error:
         facts = error.facts
         position = say(mark("message {number}"), number=facts["position"])
-        raise _bad(path, position, str(facts["reason"])) from None
+        raise _bad(path, position if user is None else f"{user}, {position}", str(facts["reason"])) from None
 
 
 def _bad(path: str, position: str, reason: str) -> ArchiveFormatError:
@@ -89,11 +113,28 @@ def write_archive(path: str | os.PathLike[str], messages: Sequence[Message]) -> 
 
 
 def read_archive(path: str | os.PathLike[str], user: str | None = None) -> tuple[Message, ...]:
-    """Read an archive.
+    """Read an archive, or one user's messages; see `loads`.
 
     Raises:
         OSError: it cannot be read.
         ArchiveFormatError: it holds no conversation.
     """
+    name = os.fsdecode(path)
     with open(path, "rb") as file:
-        return loads(file.read(), os.fsdecode(path), user)
+        found = _parsed(file.read(), name)  # here, so that nobody holds the bytes any more
+    return _messages(_of_user(found, name, user), name)
+
+
+def read_talks(path: str | os.PathLike[str]) -> dict[str | None, tuple[Message, ...]]:
+    """Read every talk of a file, each under its user's name; that of an archive, which names nobody, under None.
+
+    Raises:
+        OSError: it cannot be read.
+        ArchiveFormatError: it holds no conversation, or one that is damaged; says where and why.
+    """
+    name = os.fsdecode(path)
+    with open(path, "rb") as file:
+        found = _parsed(file.read(), name)
+    if not _holds_users(found):
+        return {None: _messages(found, name)}
+    return {user: _messages(talk, name, user) for user, talk in found.items()}
