@@ -1,17 +1,12 @@
 """``skk chat --classic``: the program that skk grew out of, byte for byte."""
 
-import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-
-import skk
 
 PERSONA = {"role": "system", "content": "一个有10年Python开发经验的资深算法工程师"}
 ASK_USER = "请输入用户名称: "
@@ -22,12 +17,6 @@ COUNTING = ("自然数50的后面是几?", "再往后是几?")
 FIRST = [{"role": "user", "content": COUNTING[0]}, {"role": "assistant", "content": "51"}]
 NOTICE = "没有找到 API 密钥：现在和你对话的是内置模拟器，它只按规则回答，不是模型\n"
 
-# The terminal becomes the one that Ctrl-C comes from, then the program runs.
-AT_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, "-m", "skk", *sys.argv[1:]])
-"""
 # Root, whom nothing is forbidden, gives that right up (PR_CAPBSET_DROP); then the program runs.
 FORBIDDEN = """
 import ctypes, os, sys
@@ -242,45 +231,21 @@ class TestCtrlC:
         assert (130, b"", b"\n", {"小明": [PERSONA, *FIRST]}) == (process.returncode, out, err, saved)
 
 
-@posix
-def test_at_a_real_terminal(served, tmp_path):
+def test_at_a_real_terminal(served, terminal, tmp_path):
     """Prompts, echo and answers without an escape code; Chinese is erased by characters; Ctrl-D saves and leaves."""
-    import pty
-
-    person, terminal = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", AT_TERMINAL, "chat", "--classic"],
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        start_new_session=True,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(skk.__file__).parent.parent), "TERM": "xterm", "LC_ALL": "C.UTF-8"},
-    )
-    os.close(terminal)
-    seen = b""
-
-    def wait_for(wanted):
-        nonlocal seen
-        while wanted.encode() not in seen:
-            seen += os.read(person, 4096)
-
-    wait_for(ASK_USER)
-    os.write(person, "小明\n".encode())
-    wait_for("【小明】")
-    os.write(person, f"{COUNTING[0][:-1]}个\x7f?\n".encode())
-    wait_for("51\r\n【小明】")
-    os.write(person, b"\x04")
-    with contextlib.suppress(OSError):  # Linux: the other end is closed
-        while piece := os.read(person, 4096):
-            seen += piece
-    status = process.wait(60)
-    os.close(person)
+    one = terminal("chat", "--classic")
+    one.see(ASK_USER.strip())
+    one.type("小明\n")
+    one.see("【小明】")
+    one.type(f"{COUNTING[0][:-1]}个\x7f?\n")
+    one.until(lambda lines: lines[-2:] == ["【ChatGPT】51", "【小明】"])
+    one.type("\x04")
+    status = one.leave()
     shown = f"{ASK_USER}小明\n【小明】{COUNTING[0]}\n【ChatGPT】51\n【小明】\n"
     saved = json.loads((tmp_path / "user_messages.json").read_bytes())
     assert (0, shown, {"小明": [PERSONA, *FIRST]}) == (
         status,
-        seen.decode().replace("个\b \b", "").replace("\r\n", "\n"),
+        one.written.replace("个\b \b", "").replace("\r\n", "\n"),
         saved,
     )
 

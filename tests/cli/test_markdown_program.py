@@ -1,23 +1,6 @@
 """Markdown in the real program, at a terminal of the system's: what stands on the screen at the end."""
 
-import os
-import signal
-import subprocess
-import sys
-import threading
-import time
-from pathlib import Path
-
-import pyte
 import pytest
-
-import skk
-
-if sys.platform == "win32":
-    pytest.skip("Windows has no pty", allow_module_level=True)
-else:
-    import pty
-    import termios
 
 pytestmark = pytest.mark.usefixtures("served")
 
@@ -25,87 +8,11 @@ ANSWER = "# 标题\n\n- one **two**\n- 三\n\n```python\nx = 1\n```\n\n| a | b |
 SEEN = ["标题", "", " • one two", " • 三", "", "  x = 1", "", " a  b", " ────", " 1  2", "", "end"]
 
 
-class Person:
-    """Somebody at a terminal where the program runs."""
-
-    def __init__(self, folder, words, variables, width=80, height=24):
-        self.screen = pyte.HistoryScreen(width, height, history=10_000, ratio=0.5)
-        self.written = ""
-        self._stream = pyte.ByteStream(self.screen)
-        self._terminal, inner = pty.openpty()
-        termios.tcsetwinsize(inner, (height, width))
-        environ = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
-        source = str(Path(skk.__file__).parent.parent)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "skk", *words],
-            stdin=inner,
-            stdout=inner,
-            stderr=inner,
-            cwd=folder,
-            env={**environ, "PYTHONPATH": source, "TERM": "xterm-256color", "SKK_LANG": "en", **variables},
-        )
-        os.close(inner)
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self):
-        while True:
-            try:
-                data = os.read(self._terminal, 65536)
-            except OSError:  # Linux says so at the end
-                return
-            if not data:
-                return
-            self.written += data.decode("utf-8", "replace")
-            self._stream.feed(data)
-
-    def type(self, text):
-        os.write(self._terminal, text.encode())
-
-    def see(self, text):
-        """Wait until something is on the screen."""
-        end = time.monotonic() + 30
-        while not any(text in line for line in self.lines()):
-            assert time.monotonic() < end, self.lines()
-            time.sleep(0.02)
-
-    def lines(self):
-        width = self.screen.columns
-        rows = [*list(self.screen.history.top), *(self.screen.buffer[at] for at in range(self.screen.lines))]
-        lines = ["".join(row[column].data for column in range(width)).rstrip() for row in rows]
-        while lines and not lines[-1]:
-            lines.pop()
-        return lines
-
-    def leave(self):
-        self.process.wait(30)
-        self._reader.join(5)
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-        self._reader.join(5)
-        os.close(self._terminal)
-
-
-@pytest.fixture
-def person(tmp_path):
-    people = []
-
-    def sit_down(*words, width=80, **variables):
-        people.append(Person(tmp_path, words, variables, width))
-        return people[-1]
-
-    yield sit_down
-    for one in people:
-        one.close()
-
-
-def test_an_answer_is_drawn(person, served):
+def test_an_answer_is_drawn(terminal, served):
     """Heading, list, code and table stand on the screen, once, whatever the pieces were."""
     served.reply(ANSWER)
     served.delay(0.02)
-    one = person("ask", "question", width=40)
+    one = terminal("ask", "question", columns=40)
     one.leave()
     assert SEEN == [line.strip() if "标" in line else line for line in one.lines()]
 
@@ -151,22 +58,21 @@ def test_a_model_cannot_steer_the_terminal(shown):
     assert "a title b \ufffd[31m \x1b[1mc\x1b[0m\n" == shown("a \x1b[2Jtitle\x1b]0;x\x07 b &#27;[31m **c**\n")
 
 
-def test_an_answer_stopped_by_ctrl_c_is_left_whole(person, served):
+def test_an_answer_stopped_by_ctrl_c_is_left_whole(terminal, served):
     """The blocks so far stand once, the remark and the prompt have lines of their own, and the talk goes on."""
     served.reply("# head\n\n" + "word " * 400)
     served.delay(0.05)
-    one = person("chat")
-    one.see(">")
+    one = terminal("chat", "--user", "Ada")
+    one.see("【Ada】")
     one.type("question\r")
     one.see("word word word")
-    one.process.send_signal(signal.SIGINT)
+    one.type("\x03")
     one.see("[interrupted]")
     served.delay(0)
     one.type("1+1=?\r")
-    one.see("> 1+1=?")
-    lines = one.lines()
+    lines = one.see("【Ada】1+1=?", "1+1=2")
     at = lines.index("[interrupted]")
-    assert (1, True, "> 1+1=?") == (
+    assert (1, True, "【Ada】1+1=?") == (
         sum("head" in line for line in lines),
         lines[at - 1].startswith("word"),
         lines[at + 1],

@@ -1,23 +1,13 @@
 """The program as a process: signals, pipes, locales, proxies, and what it loads."""
 
-import contextlib
-import os
 import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 import skk
 
-# The terminal becomes the one that Ctrl-C comes from, then the program runs.
-AT_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, "-m", "skk", *sys.argv[1:]])
-"""
 COUNTING = "自然数50的后面是几?\n再往后是几?\n"
 
 
@@ -189,44 +179,11 @@ def test_help_loads_no_sdk(skk_there, arguments):
     assert skk_there(*arguments, python=("-c", code)).err.endswith("[]\n")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pty")
-def test_a_person_at_a_real_terminal(served, tmp_path):
+def test_a_person_at_a_real_terminal(served, terminal):
     """At a terminal: a greeting, the answer to a Chinese line that was corrected, and Ctrl-C leaves."""
-    import pty
-
-    person, terminal = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", AT_TERMINAL, "chat", "--model", "m"],
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        start_new_session=True,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(skk.__file__).parent.parent), "TERM": "xterm", "LC_ALL": "C.UTF-8"},
-    )
-    os.close(terminal)
-    seen = b""
-
-    def wait_for(wanted):
-        nonlocal seen
-        while wanted not in seen:
-            seen += os.read(person, 4096)
-        found, _, seen = seen.partition(wanted)
-        return found
-
-    greeting = wait_for(b"> ")
-    os.write(person, "自然数50的后面是几个\x7f?\n".encode())
-    wait_for(b"51\r\n")
-    wait_for(b"> ")
-    time.sleep(0.5)  # readline does not see a signal between its prompt and its first wait; no person is that fast
-    os.write(person, b"\x03")
-    with contextlib.suppress(OSError):  # Linux: the other end is closed
-        while os.read(person, 4096):
-            pass
-    status = process.wait(60)
-    os.close(person)
-    assert (130, "自然数50的后面是几?", True) == (
-        status,
-        served.requests[-1].json["messages"][0]["content"],
-        "m · /help lists the commands".encode() in greeting,
-    )
+    one = terminal("chat", "--model", "m", "--user", "小明")
+    one.see("m · /help lists the commands", "【小明】")
+    one.type("自然数50的后面是几个\x7f?\r")
+    one.until(lambda lines: lines[-2:] == ["51", "【小明】"])
+    one.type("\x03")
+    assert (130, "自然数50的后面是几?") == (one.leave(), served.requests[-1].json["messages"][0]["content"])
