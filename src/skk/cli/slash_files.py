@@ -33,7 +33,7 @@ def load(talk: Talk, argument: str) -> None:
 
 
 def export(talk: Talk, argument: str) -> None:
-    from .export import FORMS
+    from .export import FORMS, Document
 
     path = file_name(argument)
     ending = os.path.splitext(path)[1].lower()
@@ -46,7 +46,8 @@ def export(talk: Talk, argument: str) -> None:
     else:
         from skk.history import write_atomically
 
-        write_atomically(native(path), FORMS[ending](talk).encode())
+        document = Document(talk.user, talk.chat.model, talk.chat.system, talk.chat.fetch_messages())
+        write_atomically(native(path), FORMS[ending](document).encode())
     _saved(talk, path)
 
 
