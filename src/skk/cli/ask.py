@@ -17,6 +17,7 @@ from .attach import MOST_BYTES, MOST_TEXT, attached, attachment, contents, plain
 from .connect import Wanted, no_key
 from .options import talking
 from .render import INTERRUPTED, Display, clean, explain, remark
+from .shell import complete_users
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,11 +83,15 @@ def ask_command(environment: Environment) -> click.Command:
         "--attach",
         "files",
         metavar="FILE",
+        type=click.Path(),
         multiple=True,
         help=say(mark("Put a picture, sound, PDF or text file into the question; - is what is piped in. Repeatable.")),
     )
     @click.option(
-        "--schema", metavar="FILE", help=say(mark("JSON Schema that the answer must fit; it is printed as JSON."))
+        "--schema",
+        metavar="FILE",
+        type=click.Path(),
+        help=say(mark("JSON Schema that the answer must fit; it is printed as JSON.")),
     )
     @click.option(
         "--json", "as_json", is_flag=True, help=say(mark("Print one line of JSON: the answer and how it came about."))
@@ -94,7 +99,12 @@ def ask_command(environment: Environment) -> click.Command:
     @click.option(
         "-c", "--continue", "goes_on", is_flag=True, help=say(mark("Go on with your last conversation, and keep this."))
     )
-    @click.option("--user", metavar="NAME", help=say(mark("With -c: whose conversation, if not that of your login.")))
+    @click.option(
+        "--user",
+        metavar="NAME",
+        shell_complete=complete_users,
+        help=say(mark("With -c: whose conversation, if not that of your login.")),
+    )
     @talking(environment)
     def ask_command(
         question: tuple[str, ...],

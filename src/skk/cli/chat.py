@@ -17,6 +17,7 @@ from .editor import Editor
 from .keeping import Keeping, login_name
 from .options import talking
 from .render import INTERRUPTED, Display, clean, explain, remark
+from .shell import complete_conversations, complete_users
 from .slash import commands, obey
 from .slash_asking import ask
 
@@ -44,10 +45,16 @@ def chat_command(environment: Environment) -> click.Command:
 
     @click.command("chat")
     @click.option("--classic", is_flag=True, help=say(mark("The classic program; it saves to ./user_messages.json.")))
-    @click.option("--user", metavar="NAME", help=say(mark("Who talks; each user has conversations of their own.")))
+    @click.option(
+        "--user",
+        metavar="NAME",
+        shell_complete=complete_users,
+        help=say(mark("Who talks; each user has conversations of their own.")),
+    )
     @click.option(
         "--resume",
         metavar="[N|ID]",
+        shell_complete=complete_conversations,
         is_flag=False,
         flag_value="",
         help=say(mark("Go on with a past conversation: the Nth last, or that with this id; alone: choose one.")),

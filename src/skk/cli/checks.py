@@ -21,7 +21,7 @@ from skk.texts import mark, say
 
 from .keeping import database_url
 from .render import clean, explain
-from .settings import Found, found, open_to_others, without_password
+from .settings import Found, database_file, found, open_to_others, without_password
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -358,7 +358,7 @@ def _certificates() -> Iterator[Finding]:
 
 async def data(url: str, *, offline: bool) -> Finding:
     """See whether the store can be opened; one that is not there yet is not made."""
-    path = _file(url)
+    path = database_file(url)
     if path and not _files(path):
         return Finding("data", OK, say(mark("{path} (not there yet)"), path=path))
     shown = path or without_password(url).partition("?")[0]
@@ -384,12 +384,6 @@ async def data(url: str, *, offline: bool) -> Finding:
     if any(open_to_others(file) is not None for file in _files(path)):
         return Finding("data", WARN, said, f"chmod 600 {' '.join(_files(path))}")
     return Finding("data", OK, said)
-
-
-def _file(url: str) -> str:
-    """Give the file that a database's address names; nothing for a server."""
-    scheme, _, path = url.partition(":///")
-    return os.path.expanduser(path) if scheme.startswith("sqlite") else ""
 
 
 def _files(path: str) -> list[str]:

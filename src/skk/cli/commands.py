@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from click.shell_completion import CompletionItem
+
 __all__ = ["run"]
 
 # The commands: where each is made, by a function of its name, and the line that ``skk --help`` has for it.
@@ -28,6 +30,7 @@ _COMMANDS = {
     "chat": ("chat", mark("Talk; the history is kept. Without an api key: with the built-in simulator.")),
     "ask": ("ask", mark("Ask once: QUESTION, then what is piped in. The answer alone goes to stdout.")),
     "config": ("configure", mark("Show what is set and where that comes from; set NAME and unset NAME write it.")),
+    "completion": ("shell", mark("Print what lets bash, zsh or fish complete what is typed after skk.")),
     "doctor": ("doctor", mark("Look for what may go wrong, and say what to do about it.")),
     "simulator": ("simulate", mark("Play an OpenAI-compatible service on this machine, by rules.")),
 }
@@ -98,6 +101,14 @@ class _Program(click.Group):
         command: click.Command = make(self.environment)
         command.help = say(sentence)
         return command
+
+    def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name without making any."""
+        from click.shell_completion import CompletionItem
+
+        found = [name for name in _COMMANDS if name.startswith(incomplete)]
+        commands = [CompletionItem(name, help=say(_COMMANDS[name][1])) for name in found]
+        return [*commands, *click.Command.shell_complete(self, context, incomplete)]
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

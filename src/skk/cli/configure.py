@@ -38,7 +38,7 @@ def config_command(environment: Environment) -> click.Command:
         return None if context.invoked_subcommand else partial(_show, environment)
 
     @config_command.command("set", help=say(mark("Write a setting: NAME is {names}."), names=", ".join(SETTINGS)))
-    @click.argument("name", callback=_name)
+    @click.argument("name", callback=_name, shell_complete=_names)
     @click.argument("value", required=False)
     @partial(config_file, new=True)
     @language
@@ -46,7 +46,7 @@ def config_command(environment: Environment) -> click.Command:
         return partial(_set, environment, name, value)
 
     @config_command.command("unset", help=say(mark("Take a setting out of the config file.")))
-    @click.argument("name", callback=_name)
+    @click.argument("name", callback=_name, shell_complete=_names)
     @partial(config_file, new=True)
     @language
     def unset_command(name: str) -> Doing:
@@ -59,6 +59,11 @@ def config_command(environment: Environment) -> click.Command:
         return partial(_path, environment)
 
     return config_command
+
+
+def _names(context: click.Context, argument: click.Parameter, typed: str) -> list[str]:
+    """Complete the name of a setting."""
+    return [name for name in SETTINGS if name.startswith(typed.lower().replace("-", "_"))]
 
 
 def _name(context: click.Context, argument: click.Parameter, typed: str) -> str:

@@ -45,11 +45,13 @@ def config_file(command: Callable[..., Any], *, new: bool = False) -> Callable[.
     return click.option(
         "--config",
         metavar="FILE",
+        type=click.Path(),  # which shells complete
         expose_value=False,
         callback=name_it,
         is_eager=True,
         help=say(mark("Config file to use instead of {path}."), path=user_config_path()),
     )(command)
+
 
 def talking(environment: Environment) -> Callable[[Callable[..., Doing]], Callable[..., Doing]]:
     """Give what adds the options of a command that asks a model: the arguments of `Wanted`."""
@@ -63,7 +65,12 @@ def talking(environment: Environment) -> Callable[[Callable[..., Doing]], Callab
             callback=lambda context, option, value: setattr(environment, "plain", value),
             help=say(mark("Answers as plain text, as they come: no colour, nothing is redrawn.")),
         ),
-        click.option("--key-file", metavar="FILE", help=say(mark("JSON file that holds the key under the name api."))),
+        click.option(
+            "--key-file",
+            metavar="FILE",
+            type=click.Path(),
+            help=say(mark("JSON file that holds the key under the name api.")),
+        ),
         click.option(
             "--max-messages",
             metavar="N",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-__all__ = ["Found", "found", "open_to_others", "proxy_of_environment", "without_password"]
+__all__ = ["Found", "database_file", "found", "open_to_others", "proxy_of_environment", "without_password"]
 
 _VARIABLES = {"api_key": "OPENAI_API_KEY", "model": "OPENAI_MODEL", "base_url": "OPENAI_BASE_URL"}
 _DEFAULTS = {"model": DEFAULT_MODEL, "base_url": DEFAULT_BASE_URL}
@@ -118,3 +118,9 @@ def open_to_others(path: str) -> int | None:
     except OSError:
         return None
     return mode if mode & 0o077 else None
+
+
+def database_file(url: str) -> str:
+    """Give the file that a database's address names; nothing for a server."""
+    scheme, _, path = url.partition(":///")
+    return os.path.expanduser(path) if scheme.startswith("sqlite") else ""
