@@ -273,7 +273,7 @@ class StoreBusyError(StoreError):
     """Others keep the database busy, or have it open where it is wanted alone."""
 
     kind = "store_busy"
-    sentence = mark("{name} has been busy for a minute: another program is writing to it; try again")
+    sentence = mark("{name} is busy: another program has been writing to it for too long; try again")
 
 
 class StoreVersionError(StoreError):

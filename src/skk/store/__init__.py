@@ -11,13 +11,36 @@ from .rows import ConversationRow, Found, MessageRow, Saved, UserRow
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .copies import backup, restore
+    from .engine import is_there
     from .opening import open_store
     from .store import Store
+    from .text import fold, storable
 
-__all__ = ["ConversationRow", "Found", "MessageRow", "Saved", "Store", "UserRow", "backup", "open_store", "restore"]
+__all__ = [
+    "ConversationRow",
+    "Found",
+    "MessageRow",
+    "Saved",
+    "Store",
+    "UserRow",
+    "backup",
+    "fold",
+    "is_there",
+    "open_store",
+    "restore",
+    "storable",
+]
 
 # SQLAlchemy costs a quarter of a second: it is loaded when a store is opened, not when a program starts.
-_PLACES = {"Store": "store", "backup": "copies", "open_store": "opening", "restore": "copies"}
+_PLACES = {
+    "Store": "store",
+    "backup": "copies",
+    "fold": "text",
+    "is_there": "engine",
+    "open_store": "opening",
+    "restore": "copies",
+    "storable": "text",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -22,8 +22,8 @@ from skk.history import replace_atomically
 from skk.texts import mark, say
 
 from . import schema
-from .ending import to_its_end
-from .engine import Address, address, locked, make_engine, make_file_engine, named
+from .ending import Begun
+from .engine import Address, address, locked, make_engine, make_file_engine, make_folder, named
 from .opening import opened
 from .preparing import prepare
 
@@ -52,7 +52,7 @@ async def backup(url: str, path: str | os.PathLike[str]) -> None:
     """
     where = address(url)
     write = _backup_postgresql if where.dsn else _backup_sqlite
-    await to_its_end(asyncio.to_thread(write, where, os.fsdecode(path)))
+    await Begun().to_its_end(asyncio.to_thread(write, where, os.fsdecode(path)))
 
 
 async def restore(url: str, path: str | os.PathLike[str]) -> None:
@@ -73,7 +73,7 @@ async def restore(url: str, path: str | os.PathLike[str]) -> None:
     """
     where = address(url)
     write = _restore_postgresql if where.dsn else _restore_sqlite
-    await to_its_end(asyncio.to_thread(write, where, os.fsdecode(path)))
+    await Begun().to_its_end(asyncio.to_thread(write, where, os.fsdecode(path)))
 
 
 def _backup_sqlite(where: Address, path: str) -> None:
@@ -108,7 +108,7 @@ def _restore_sqlite(where: Address, path: str) -> None:
     _other_than(where, path)
     _readable(path)
     with named(where):
-        os.makedirs(os.path.dirname(where.path), mode=0o700, exist_ok=True)
+        make_folder(os.path.dirname(where.path))
         with locked(where.path, alone=True), replace_atomically(where.path) as file:
             _unpack(path, file)
             if os.path.exists(where.path):

@@ -12,18 +12,31 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-__all__ = ["to_its_end"]
+__all__ = ["Begun"]
 
 
-async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """Do it, even if the caller is cancelled meanwhile: a transaction that is cut off takes its connection along."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # it has been told, to nobody
-        raise
+class Begun:
+    """What is going on, so that it can be waited for."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do it, even if the caller is cancelled meanwhile: a transaction cut off takes its connection along."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            while not task.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()  # there is nobody to tell
+            raise
+
+    async def all(self) -> None:
+        """Wait until nothing is going on."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)

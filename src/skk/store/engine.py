@@ -23,9 +23,19 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["Address", "address", "locked", "make_engine", "make_file", "make_file_engine", "named", "share"]
+__all__ = [
+    "Address",
+    "address",
+    "locked",
+    "make_engine",
+    "make_file",
+    "make_file_engine",
+    "make_folder",
+    "named",
+    "share",
+]
 
-# How long somebody else's writing is waited for, in seconds.
+# How long somebody else's writing is waited for, in seconds, and a server's first word.
 PATIENCE = 60.0
 
 # The session locks that keep a restore and everybody else apart in PostgreSQL, and two who make the tables.
@@ -72,11 +82,21 @@ def address(url: str) -> Address:
     )
 
 
-def make_engine(where: Address, alone: bool = False) -> AsyncEngine:
+def is_there(url: str) -> bool:
+    """Tell whether something may be kept at a URL: not where SQLite has no file. Nothing is made by looking.
+
+    Raises:
+        ConfigurationError: it names no database of ours.
+    """
+    path = address(url).path
+    return not path or os.path.exists(path)
+
+
+def make_engine(where: Address, patience: float = PATIENCE, alone: bool = False) -> AsyncEngine:
     """Give an engine that connects on use; in PostgreSQL one that nobody else may use meanwhile, if so wanted."""
     if where.dsn:
-        return _postgresql(where, alone)
-    return _sqlite(where)
+        return _postgresql(where, patience, alone)
+    return _sqlite(where, patience)
 
 
 def make_file_engine(path: str) -> Engine:
@@ -100,15 +120,15 @@ def make_file_engine(path: str) -> Engine:
     return engine
 
 
-def _sqlite(where: Address) -> AsyncEngine:
+def _sqlite(where: Address, patience: float) -> AsyncEngine:
     try:
         engine = create_async_engine(
             URL.create("sqlite+aiosqlite", database=where.path),
-            connect_args={"timeout": PATIENCE, "isolation_level": None, "cached_statements": 256},
+            connect_args={"timeout": patience, "isolation_level": None, "cached_statements": 256},
             hide_parameters=True,
             pool_size=4,
             max_overflow=4,
-            pool_timeout=PATIENCE,
+            pool_timeout=patience,
         )
     except ImportError as error:
         raise _missing("aiosqlite", "store") from error
@@ -129,14 +149,20 @@ def _sqlite(where: Address) -> AsyncEngine:
     return engine
 
 
-def _postgresql(where: Address, alone: bool) -> AsyncEngine:
+def _postgresql(where: Address, patience: float, alone: bool) -> AsyncEngine:
     try:
         import asyncpg  # type: ignore[import-untyped]  # it has no types
     except ImportError as error:
         raise _missing("asyncpg", "postgres") from error
 
     async def connect() -> Any:
-        connection = await asyncpg.connect(where.dsn, timeout=PATIENCE)
+        try:
+            connection = await asyncpg.connect(
+                where.dsn, timeout=PATIENCE, server_settings={"lock_timeout": f"{patience * 1000:.0f}"}
+            )
+        except ValueError as error:  # not as the cause: it may quote what is secret
+            sentence = mark("the database URL cannot be read ({reason}): it is postgresql://user@host:port/database")
+            raise ConfigurationError(sentence, reason=type(error).__name__) from None
         try:
             # each connection holds it shared for as long as it lives; a restore wants it alone
             lock = "pg_try_advisory_lock" if alone else "pg_try_advisory_lock_shared"
@@ -148,7 +174,12 @@ def _postgresql(where: Address, alone: bool) -> AsyncEngine:
         return connection
 
     return create_async_engine(
-        "postgresql+asyncpg://", async_creator=connect, hide_parameters=True, pool_size=5, max_overflow=5
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        hide_parameters=True,
+        pool_size=5,
+        max_overflow=5,
+        pool_timeout=patience,
     )
 
 
@@ -164,9 +195,17 @@ def _missing(driver: str, extra: str) -> ConfigurationError:
 _making = threading.Lock()
 
 
+def make_folder(path: str) -> None:
+    """Make a folder, its owner's alone, and those above it; what is there stays as it is."""
+    if not os.path.isdir(path):
+        make_folder(os.path.dirname(path))
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+
+
 def make_file(path: str) -> None:
     """Make SQLite's file, its owner's alone, and its folder; what is there stays as it is."""
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    make_folder(os.path.dirname(path))
     # Closing a file lets go of all locks that this process has on it, SQLite's too: nobody may open it meanwhile.
     with _making, contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))

@@ -37,7 +37,7 @@ _SQLITE = (
     ),
 )
 
-_POSTGRESQL = "CREATE INDEX ix_messages_folded ON messages USING gin (folded gin_trgm_ops) WITH (fastupdate = off)"
+_POSTGRESQL = "CREATE INDEX ix_messages_folded ON messages USING gin (folded gin_trgm_ops)"
 
 # feature_not_supported, undefined_file, undefined_object, insufficient_privilege: no such extension for us
 _NO_EXTENSION = ("0A000", "58P01", "42704", "42501")

@@ -6,7 +6,8 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from .engine import address, locked, make_engine, make_file, named, share
+from .ending import Begun
+from .engine import PATIENCE, address, locked, make_engine, make_file, named, share
 from .index import has_index
 from .preparing import found_version, prepare
 from .schema import HEAD
@@ -23,7 +24,9 @@ __all__ = ["open_store", "opened"]
 
 
 @contextlib.asynccontextmanager
-async def open_store(url: str, *, now: Callable[[], float] = time.time) -> AsyncIterator[Store]:
+async def open_store(
+    url: str, *, now: Callable[[], float] = time.time, patience: float = PATIENCE
+) -> AsyncIterator[Store]:
     """Open the store at a URL, for one event loop, until the block ends.
 
     What is missing is made: the folder (0700), the file (0600), the tables. Any number of programs may have
@@ -33,6 +36,7 @@ async def open_store(url: str, *, now: Callable[[], float] = time.time) -> Async
         url: ``sqlite:////folder/file.db`` (``sqlite:///file.db`` is below the current folder) or
             ``postgresql://user@host/database``.
         now: the clock, in seconds since 1970.
+        patience: how long to wait, in seconds, while another program is writing.
 
     Raises:
         ConfigurationError: the URL names no database, or its driver is missing.
@@ -51,12 +55,16 @@ async def open_store(url: str, *, now: Callable[[], float] = time.time) -> Async
     ('ann', (0,))
     """
     where = address(url)
-    async with opened(where) as (engine, indexed):
-        yield Store(engine, where, now, indexed)
+    async with opened(where, patience) as (engine, indexed):
+        begun = Begun()
+        try:
+            yield Store(engine, where, now, indexed, begun)
+        finally:
+            await begun.all()
 
 
 @contextlib.asynccontextmanager
-async def opened(where: Address) -> AsyncIterator[tuple[AsyncEngine, bool]]:
+async def opened(where: Address, patience: float = PATIENCE) -> AsyncIterator[tuple[AsyncEngine, bool]]:
     """Give an engine for tables that are there and as new as this program, and tell whether they have an index."""
     async with contextlib.AsyncExitStack() as stack:
         with named(where):
@@ -64,7 +72,7 @@ async def opened(where: Address) -> AsyncIterator[tuple[AsyncEngine, bool]]:
                 make_file(where.path)
                 stack.enter_context(locked(where.path))
                 await share(where)
-            engine = make_engine(where)
+            engine = make_engine(where, patience)
             stack.push_async_callback(engine.dispose)
             async with engine.connect() as connection:
                 found = await connection.run_sync(found_version)

@@ -7,7 +7,6 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from . import statements
-from .ending import to_its_end
 from .engine import named
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from skk.messages import Message
 
+    from .ending import Begun
     from .engine import Address
     from .rows import ConversationRow, Found, MessageRow, Saved, UserRow
 
@@ -35,14 +35,17 @@ class Store:
 
     Raises (each method):
         StoreError: the database cannot do it; nothing has changed.
-        StoreBusyError: others have kept it busy for a minute.
+        StoreBusyError: others have kept it busy for longer than `patience`.
     """
 
-    def __init__(self, engine: AsyncEngine, where: Address, now: Callable[[], float], indexed: bool) -> None:
+    def __init__(
+        self, engine: AsyncEngine, where: Address, now: Callable[[], float], indexed: bool, begun: Begun
+    ) -> None:
         self._engine = engine
         self._where = where
         self._now = now
         self._indexed = indexed
+        self._begun = begun
         self._turn = asyncio.Lock()  # SQLite has one writer: ours wait here, in order, instead of trying again there
 
     def __repr__(self) -> str:
@@ -98,6 +101,18 @@ class Store:
         """
         about = {"title": title, "model": model, "system": system, "max_messages": max_messages}
         return await self._write(lambda c: statements.create(c, user, messages, about, self._now()))
+
+    async def create_all(self, talks: Iterable[tuple[str, Sequence[Message], str]]) -> list[ConversationRow]:
+        """Make several conversations, all or none.
+
+        Args:
+            talks: of each the user's name, the messages and the title.
+
+        Raises:
+            StoreValueError: a name is empty.
+        """
+        wanted = [(user, messages, {"title": title}) for user, messages, title in talks]
+        return await self._write(lambda c: [statements.create(c, *talk, self._now())[0] for talk in wanted])
 
     async def read(self, id: str, *, trimmed: bool = False) -> tuple[ConversationRow, list[MessageRow]]:
         """Give a conversation and its messages in order, as they were at one moment.
@@ -182,10 +197,12 @@ class Store:
         return await self._read(lambda c: statements.questions(c, user, limit))
 
     async def _read(self, ask: Callable[[Connection], T]) -> T:
-        return await to_its_end(self._transaction(ask, {"isolation_level": "REPEATABLE READ"}, self._where.dsn))
+        return await self._begun.to_its_end(
+            self._transaction(ask, {"isolation_level": "REPEATABLE READ"}, self._where.dsn)
+        )
 
     async def _write(self, change: Callable[[Connection], T]) -> T:
-        return await to_its_end(self._writing(change))
+        return await self._begun.to_its_end(self._writing(change))
 
     async def _writing(self, change: Callable[[Connection], T]) -> T:
         async with contextlib.nullcontext() if self._where.dsn else self._turn:

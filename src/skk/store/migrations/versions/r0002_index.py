@@ -26,7 +26,7 @@ SQLITE = (
 EXTENSION = "CREATE EXTENSION IF NOT EXISTS pg_trgm"
 # a database whose locale knows ASCII alone makes no trigrams of Chinese
 SEES_CHINESE = "SELECT cardinality(show_trgm('自然数')) > 0"
-POSTGRESQL = "CREATE INDEX ix_messages_folded ON messages USING gin (folded gin_trgm_ops) WITH (fastupdate = off)"
+POSTGRESQL = "CREATE INDEX ix_messages_folded ON messages USING gin (folded gin_trgm_ops)"
 
 
 def upgrade() -> None:
