@@ -1,0 +1,249 @@
+"""What was acknowledged as saved is there, whoever is killed and whoever else writes."""
+
+import asyncio
+import random
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from skk.errors import ConversationChangedError
+from skk.messages import decode, message, user_msg
+from skk.store import open_store
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+
+# Saves one turn after the other, and says of each that it is saved when it is.
+WRITER = textwrap.dedent("""
+    import asyncio, os, sys
+    from skk.messages import assistant_msg, message, user_msg
+    from skk.store import open_store
+
+    async def write(store, id, name):
+        version = await store.version(id)
+        for number in range(100_000):
+            text = f"{name} {number}"
+            saved = await store.save(id, version, add=[message(user_msg(text)), message(assistant_msg(text))])
+            version = saved.version
+            os.write(1, f"{id} {text}\\n".encode())
+
+    async def main(url, name, *ids):
+        async with open_store(url) as store:
+            os.write(1, b"ready\\n")
+            await asyncio.gather(*(write(store, id, name) for id in ids))
+
+    asyncio.run(main(*sys.argv[1:]))
+""")
+
+
+def make(url, count):
+    async def main():
+        async with open_store(url) as store:
+            return [(await store.create(f"user {i}"))[0].id for i in range(count)]
+
+    return asyncio.run(main())
+
+
+def kept(url):
+    """Give what is kept: for each conversation the texts, in order."""
+
+    async def main():
+        async with open_store(url) as store:
+            found = {}
+            for row in await store.conversations():
+                _, rows = await store.read(row.id)
+                assert row.messages == len(rows)
+                assert row.version == 1 + len(rows) / 2
+                found[row.id] = [one["content"] for one in decode([row.message for row in rows])]
+            return found
+
+    return asyncio.run(main())
+
+
+def is_sound(url):
+    """SQLite's own look at everything, the search index too."""
+    import sqlite3
+
+    connection = sqlite3.connect(url.removeprefix("sqlite:///"))
+    try:
+        told = (
+            connection.execute("PRAGMA integrity_check").fetchall()
+            + connection.execute("PRAGMA foreign_key_check").fetchall()
+        )
+        connection.execute("INSERT INTO message_index (message_index, rank) VALUES ('integrity-check', 1)")
+    finally:
+        connection.close()
+    return told == [("ok",)]
+
+
+class Writers:
+    """Programs that write; what they have acknowledged is known when they are dead."""
+
+    def __init__(self, url):
+        self.url = url
+        self.acknowledged = []
+
+    def run(self, shares, delay):
+        programs = [
+            subprocess.Popen([sys.executable, "-c", WRITER, self.url, name, *ids], stdout=subprocess.PIPE)
+            for name, ids in shares.items()
+        ]
+        for program in programs:
+            assert b"ready\n" == program.stdout.readline()
+        time.sleep(delay)
+        for program in programs:
+            program.kill()
+        for program in programs:
+            lines = program.stdout.read().decode().split("\n")
+            program.stdout.close()
+            program.wait()
+            self.acknowledged += [tuple(line.split(" ", 1)) for line in lines[:-1]]  # the last is half or empty
+
+    def check(self, each=1):
+        """Give how many are lost and how many are doubled."""
+        found = kept(self.url)
+        lost = sum(text not in found[id] for id, text in self.acknowledged)
+        doubled = sum(len(texts) - 2 * len(set(texts)) for texts in found.values())
+        halves = sum(texts[::2] != texts[1::2] for texts in found.values())
+        return lost, doubled, halves
+
+
+def kill_a_writer(url, times):
+    (id,) = make(url, 1)
+    writers = Writers(url)
+    chance = random.Random(6)
+    for i in range(times):
+        writers.run({f"writer {i}": [id]}, chance.uniform(0, 0.08))
+    assert (0, 0, 0) == writers.check()
+    assert len(writers.acknowledged) > times
+    return url.startswith("postgresql") or is_sound(url)
+
+
+def test_a_killed_writer_loses_nothing(url):
+    """Kill -9 at any moment: no acknowledged turn is lost, none is there twice or by half, the database is sound."""
+    assert kill_a_writer(url, 4)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(2400)
+@pytest.mark.parametrize("times", [1000])
+def test_a_thousand_killed_writers_lose_nothing(sqlite_url, times):
+    """R6."""
+    assert kill_a_writer(sqlite_url, times)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(1200)
+def test_a_hundred_killed_writers_of_postgresql_lose_nothing(postgresql_url):
+    """R6 on the other engine: its server lives, the connections die."""
+    assert kill_a_writer(postgresql_url, 100)
+
+
+def kill_many_writers(url, programs, each, times):
+    ids = make(url, programs * each)
+    writers = Writers(url)
+    chance = random.Random(5)
+    for i in range(times):
+        shares = {f"writer {i}.{p}": ids[p * each : (p + 1) * each] for p in range(programs)}
+        writers.run(shares, chance.uniform(0.3, 0.6))
+    assert (0, 0, 0) == writers.check()
+    assert len({id for id, _ in writers.acknowledged}) > programs
+    return url.startswith("postgresql") or is_sound(url)
+
+
+def test_writers_beside_each_other_lose_nothing(url):
+    """Fifty, in two programs, all killed."""
+    assert kill_many_writers(url, 2, 25, 1)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(("programs", "each"), [(50, 1), (5, 10), (1, 50)])
+def test_fifty_writers_lose_nothing(url, programs, each):
+    """R5: as programs and as tasks, killed ten times."""
+    assert kill_many_writers(url, programs, each, 10)
+
+
+# Adds to one conversation that others add to, too: who comes too late reads again.
+RIVAL = textwrap.dedent("""
+    import asyncio, sys
+    from skk.errors import ConversationChangedError
+    from skk.messages import message, user_msg
+    from skk.store import open_store
+
+    async def main(url, id, name, count):
+        late = 0
+        async with open_store(url) as store:
+            print("ready", flush=True)
+            sys.stdin.read(1)
+            for number in range(int(count)):
+                version = await store.version(id)
+                while True:
+                    try:
+                        await store.save(id, version, add=[message(user_msg(f"{name} {number}"))])
+                        break
+                    except ConversationChangedError as error:
+                        late, version = late + 1, error.version
+        print(late)
+
+    asyncio.run(main(*sys.argv[1:]))
+""")
+
+
+def test_two_programs_in_one_conversation(url):
+    """Each says which version it has read; who comes too late is told, and nothing of either is lost."""
+    (id,) = make(url, 1)
+    programs = [
+        subprocess.Popen(
+            [sys.executable, "-c", RIVAL, url, id, name, "20"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for name in ("a", "b")
+    ]
+    for program in programs:
+        program.stdout.readline()
+    for program in programs:
+        program.stdin.write("x")
+        program.stdin.flush()
+    late = [int(program.communicate()[0]) for program in programs]
+    assert sum(late) > 0
+
+    async def found():
+        async with open_store(url) as store:
+            row, rows = await store.read(id)
+            return row.version, [one["content"] for one in decode([row.message for row in rows])]
+
+    version, texts = asyncio.run(found())
+    assert 41 == version
+    assert [[f"{name} {number}" for number in range(20)] for name in "ab"] == [
+        [text for text in texts if text.startswith(name)] for name in "ab"
+    ]
+
+
+async def test_of_many_who_have_read_the_same_one_saves(store):
+    """The others are told which version there is."""
+    made, _ = await store.create("ann")
+    saves = [store.save(made.id, 1, add=[message(user_msg(str(i)))]) for i in range(10)]
+    ends = await asyncio.gather(*saves, return_exceptions=True)
+    assert [2] == [end.version for end in ends if not isinstance(end, Exception)]
+    assert [2] * 9 == [end.version for end in ends if isinstance(end, ConversationChangedError)]
+    assert 1 == (await store.find(made.id)).messages
+
+
+async def test_many_writers_in_one_program(store):
+    """Fifty, each in a conversation of its own: nothing is lost, nothing is twice."""
+
+    async def write(i):
+        made, _ = await store.create(f"user {i % 7}")
+        for version in range(1, 6):
+            await store.save(made.id, version, add=[message(user_msg(f"{i} {version}"))])
+        return made.id
+
+    ids = await asyncio.gather(*map(write, range(50)))
+    for i, id in enumerate(ids):
+        _, rows = await store.read(id)
+        assert [f"{i} {version}" for version in range(1, 6)] == [
+            one["content"] for one in decode([row.message for row in rows])
+        ]
+    assert (7, 50) == (len(await store.users()), len(await store.conversations()))
