@@ -184,11 +184,15 @@ def test_any_locale_takes_chinese(skk_there, served, tmp_path, variables):
     (tmp_path / "猫.png").write_bytes(draw("cat"))
     (tmp_path / "笔记.txt").write_text("你好", encoding="utf-8")
     (tmp_path / "星.json").write_text('{"type": "object", "properties": {"星": {"type": "string"}}}', encoding="utf-8")
+    (tmp_path / "密钥.json").write_text('{"api": "sk-of-the-file"}', encoding="utf-8")
+    (tmp_path / "设置.ini").write_text("[OpenAI]\nMODEL = m\n", encoding="utf-8")
     files = ["--attach", "猫.png", "--attach", "笔记.txt", "--schema", "星.json", "--json"]
+    files += ["--key-file", "密钥.json", "--config", "设置.ini"]
     seen = skk_there("ask", "什么?", *files, **variables)
     [words, picture, text] = served.requests[-1].json["messages"][-1]["content"]
     asked = words["text"], picture["type"], text["text"]
     assert ("什么?", "image_url", "笔记.txt:\n```\n你好\n```") == asked
+    assert ("sk-of-the-file", "m") == (served.requests[-1].key, served.requests[-1].model)
     assert (0, "", ["星"]) == (seen.status, seen.err, list(json.loads(seen.out)["parsed"]))
 
 

@@ -15,7 +15,7 @@ from skk.texts import mark, say
 
 from .attach import MOST_BYTES, MOST_TEXT, attached, attachment, contents, plain, too_large
 from .connect import Wanted, no_key
-from .options import talking
+from .options import File, talking
 from .render import INTERRUPTED, Display, clean, explain, remark
 from .shell import complete_users
 
@@ -83,14 +83,14 @@ def ask_command(environment: Environment) -> click.Command:
         "--attach",
         "files",
         metavar="FILE",
-        type=click.Path(),
+        type=File(),
         multiple=True,
         help=say(mark("Put a picture, sound, PDF or text file into the question; - is what is piped in. Repeatable.")),
     )
     @click.option(
         "--schema",
         metavar="FILE",
-        type=click.Path(),
+        type=File(),
         help=say(mark("JSON Schema that the answer must fit; it is printed as JSON.")),
     )
     @click.option(
@@ -245,20 +245,20 @@ def ask(
             import asyncio  # 40 ms; the SDK needs it too
 
             runner = stack.enter_context(asyncio.Runner())
-            exchange: _Exchange
+            turn: _Once
             if goes_on:
                 from .keeping import login_name
 
                 conversation = _last(user or login_name(), wanted, runner, stack)
                 report.conversation = conversation.id
-                exchange = _Kept(conversation, runner)
+                turn = _Kept(conversation, runner)
             else:
-                exchange = _Exchange(wanted.chat(), runner)
+                turn = _Once(wanted.chat(), runner)
             if schema is not None:
-                return report.fitting(*exchange.fitting(parts, schema))
+                return report.fitting(*turn.fitting(parts, schema))
             if as_json:
-                return report.fitting(exchange.whole(parts), None)
-            return report.told(exchange.shown(parts, Display(environment)))
+                return report.fitting(turn.whole(parts), None)
+            return report.told(turn.shown(parts, Display(environment)))
     except BrokenPipeError:  # nobody reads any more
         raise
     except KeyboardInterrupt:
@@ -292,8 +292,8 @@ def _last(user: str, wanted: Wanted, runner: asyncio.Runner, until: contextlib.E
     return conversation
 
 
-class _Exchange:
-    """A question and its answer, in three forms.
+class _Once:
+    """One turn that nobody keeps, in three forms.
 
     Args:
         chat: asks.
@@ -347,8 +347,8 @@ class _Exchange:
         """Do what is to be done about an answer that came."""
 
 
-class _Kept(_Exchange):
-    """One more exchange of a conversation that is kept."""
+class _Kept(_Once):
+    """One more turn of a conversation that is kept."""
 
     def __init__(self, conversation: Conversation, runner: asyncio.Runner) -> None:
         super().__init__(conversation.chat, runner)

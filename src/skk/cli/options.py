@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
     Doing = Callable[[], int]  # what a command gives: it is done when click has finished with what was typed
 
-__all__ = ["Doing", "config_file", "language", "talking"]
+__all__ = ["Doing", "File", "config_file", "language", "talking"]
+
+
+class File(click.Path):
+    """A file's name as it was typed, which shells complete. click's own fails on one in Chinese under ``LC_ALL=C``."""
+
+    def convert(self, value: Any, option: click.Parameter | None, context: click.Context | None) -> Any:
+        return value
 
 
 def language(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,7 +52,7 @@ def config_file(command: Callable[..., Any], *, new: bool = False) -> Callable[.
     return click.option(
         "--config",
         metavar="FILE",
-        type=click.Path(),  # which shells complete
+        type=File(),
         expose_value=False,
         callback=name_it,
         is_eager=True,
@@ -68,7 +75,7 @@ def talking(environment: Environment) -> Callable[[Callable[..., Doing]], Callab
         click.option(
             "--key-file",
             metavar="FILE",
-            type=click.Path(),
+            type=File(),
             help=say(mark("JSON file that holds the key under the name api.")),
         ),
         click.option(
