@@ -97,8 +97,15 @@ def choose(editor: Editor, environment: Environment, finish: Finish, store: Stor
     return None
 
 
-def listing(rows: Iterable[ConversationRow], first: int = 1) -> Iterable[str]:
-    """Give conversations as lines: number, when it was used, how long it is, its id, what it is about."""
+def listing(rows: Iterable[ConversationRow], first: int = 1, *, whose: bool = False) -> Iterable[str]:
+    """Give conversations as lines: number, when it was used, how long it is, its id, what it is about.
+
+    Args:
+        rows: the conversations.
+        first: the number of the first one.
+        whose: whether each says whose it is.
+    """
     for number, row in enumerate(rows, first):
         used = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.used_at))
-        yield clean(f"{number:>3}  {used}  {row.messages:>5}  {row.id}  {row.title}")
+        user = f"【{row.user}】" if whose else ""
+        yield clean(f"{number:>3}  {used}  {row.messages:>5}  {row.id}  {user}{row.title}")

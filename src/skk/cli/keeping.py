@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterator
     from contextlib import AbstractAsyncContextManager
 
     from skk.service import Store
 
-__all__ = ["Keeping", "database_url", "login_name"]
+__all__ = ["Keeping", "database_url", "login_name", "opened"]
 
 
 def database_url() -> str:
@@ -80,3 +82,24 @@ class Keeping:
         store: Store = await opened.__aenter__()
         self._opened = opened
         return store
+
+
+@contextlib.contextmanager
+def opened(*, make: bool = False) -> Iterator[tuple[asyncio.Runner, Store] | None]:
+    """Open the store for a command that does one thing; None where nothing is kept yet: to look makes no file.
+
+    Args:
+        make: whether it is made where there is none.
+
+    Raises:
+        ConfigurationError, StoreError: it cannot be opened.
+    """
+    import asyncio
+
+    from skk.service import is_there  # a quarter of a second
+
+    if not make and not is_there(database_url()):
+        yield None
+        return
+    with asyncio.Runner() as runner, contextlib.closing(Keeping(runner)) as keeping:
+        yield runner, runner.run(keeping.store())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from skk.errors import ConversationChangedError, ConversationNotFoundError
 
+from .title import title_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 __all__ = ["Conversation"]
-
-_LONGEST_TITLE = 60
 
 
 class _Changes:
@@ -92,13 +92,7 @@ class Conversation:
     @property
     def title(self) -> str:
         """What it is about: how its first question begins."""
-        for message in self.chat.fetch_messages():
-            if message["role"] == "user":
-                from skk.messages import plain_text
-
-                words = " ".join(plain_text(message).split())
-                return words if len(words) <= _LONGEST_TITLE else words[: _LONGEST_TITLE - 1] + "…"
-        return ""
+        return title_of(self.chat.fetch_messages())
 
     async def resume(
         self, id: str, *, model: str | None = None, system: str | None = None, max_messages: int | None = None
