@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from skk import errors
+from skk.cli.ask import _STATUSES
 from skk.cli.environment import typed
 from skk.simulator.pictures import draw
 
@@ -382,6 +384,13 @@ class TestSchema:
     def test_a_missing_file_is_named(self, ask, served):
         """As with every file."""
         assert (1, "", "skk: no.json: no such file or folder\n") == ask("?", "--schema", "no.json")
+
+
+def test_each_kind_of_failure_has_one_status():
+    """The table names kinds that there are, each once."""
+    listed = [kind for _, _, kinds in _STATUSES for kind in kinds]
+    there = {getattr(getattr(errors, name), "kind", None) for name in errors.__all__}
+    assert (len(listed), set()) == (len({*listed}), {*listed} - there)
 
 
 def test_the_help_lists_every_exit_status(skk_here):

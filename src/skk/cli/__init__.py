@@ -2,13 +2,16 @@
 
 - `commands`: what can be typed after ``skk``.
 - `chat`, `ask`: the two ways of talking; `slash`: the commands in a talk.
+- `attach`: files in a question; `schema`: what a structured answer must fit.
 - `connect`: whom a talk is with.
 - `render`: an answer on the screen, and nothing else that a model might send there; `markdown`: one that is drawn.
-- `environment`: where a person reads and writes.
+- `environment`: where a person reads and writes; `editor`: a line that is typed; `prompt`, `keyboard`, `completion`:
+  one that can be edited.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from skk.texts import mark, say
@@ -23,12 +26,22 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None, environment: Environment | None = None) -> int:
-    """Do what was typed, and give the exit status: 0, 1 (failure), 2 (usage) or 130 (Ctrl-C).
+    """Do what was typed, and give the exit status: 0, 1 (failure), 2 (usage) or 130 (Ctrl-C); `ask` has more.
 
     Args:
         arguments: what follows the program's name; None for what was typed.
         environment: where to read and write; None for this process's own.
     """
+    try:
+        return _main(arguments, environment)
+    except KeyboardInterrupt:  # before the program, or after it
+        return 130
+    finally:
+        if arguments is None:  # the process ends: Ctrl-C may end it sooner, and nothing is said about it
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _main(arguments: Sequence[str] | None, environment: Environment | None) -> int:
     try:
         import click  # noqa: F401  # 40 ms, and an extra
     except ImportError:
