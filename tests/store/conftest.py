@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import glob
+import multiprocessing
 import os
 import pathlib
 import random
@@ -57,6 +58,7 @@ class Server:
 
     def __init__(self, binaries):
         self.binaries = binaries
+        self.tidy = False  # whether our tables are there, as they should be
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="skk-pg-"))
         # PostgreSQL refuses to run as root
         self.other = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
@@ -150,11 +152,26 @@ def sqlite_url(tmp_path):
     return f"sqlite:///{tmp_path}/data/skk.db"
 
 
+TABLES = "users, conversations, messages, contents"
+
+
 @pytest.fixture
-def postgresql_url(server):
-    """An empty database."""
-    server.run("SET client_min_messages = error", "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
-    return server.url()
+def postgresql_url(request, server):
+    """An empty database; with `no_tables` it has not even tables."""
+    kept = "SELECT count(*) FROM pg_indexes WHERE schemaname = 'public'"
+    if server.tidy and "no_tables" not in request.fixturenames:
+        server.run(f"TRUNCATE {TABLES} RESTART IDENTITY")
+    else:
+        server.run("SET client_min_messages = error", "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    server.tidy = False
+    yield server.url()
+    if "no_tables" not in request.fixturenames:
+        server.tidy = [(10,)] == server.run(kept)
+
+
+@pytest.fixture
+def no_tables():
+    """Ask for a database as it comes from its server."""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -171,11 +188,75 @@ async def store(url, clock):
         yield opened
 
 
+class Forked:
+    """A program that runs beside the test; it says lines, and hears one word."""
+
+    def __init__(self, process, ours):
+        self.process = process
+        self.ours = ours
+
+    def line(self):
+        """Wait for the next line; None when the program has ended."""
+        try:
+            return self.ours.recv()
+        except (EOFError, OSError):
+            return None
+
+    def lines(self):
+        return list(iter(self.line, None))
+
+    def go(self):
+        self.ours.send("go")
+
+    def kill(self):
+        self.process.kill()
+
+    def wait(self):
+        """Give the exit status, and what was said."""
+        said = self.lines()
+        self.process.join(60)
+        self.ours.close()
+        return self.process.exitcode, said
+
+
+@pytest.fixture(scope="session")
+def forks():
+    """A process that has everything loaded, to start others from: a fork costs a fiftieth of a new interpreter."""
+    if sys.platform == "win32":
+        pytest.skip("fork")
+    context = multiprocessing.get_context("forkserver")
+    alembic = ["alembic.operations", "alembic.runtime.migration", "alembic.script"]
+    drivers = ["aiosqlite", "asyncpg", "sqlalchemy.dialects.postgresql.asyncpg", "sqlalchemy.dialects.sqlite.aiosqlite"]
+    context.set_forkserver_preload(["skk.store.copies", *alembic, *drivers])
+    return context
+
+
+@pytest.fixture
+def fork(forks):
+    """Run code with `arguments`, `say(line)` and `hear()` beside the test."""
+    running = []
+
+    def start(code, *arguments):
+        ours, theirs = forks.Pipe()
+        names = {"arguments": arguments, "pipe": theirs}
+        process = forks.Process(target=exec, args=("say, hear = pipe.send, pipe.recv\n" + code, names))
+        process.start()
+        theirs.close()
+        running.append(process)
+        return Forked(process, ours)
+
+    yield start
+    for process in running:
+        process.kill()
+        process.join()
+        process.close()
+
+
 @pytest.fixture
 def kills(request):
     """Give moments at which to kill: a few, or with the long proofs many."""
 
-    def moments(few, many, longest=0.6):
+    def moments(few, many, longest=0.1):
         chance = random.Random(5)
         proving = request.node.get_closest_marker("prove")
         return [chance.uniform(0, longest) for _ in range(many if proving else few)]

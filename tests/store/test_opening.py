@@ -87,20 +87,13 @@ async def test_a_reader_waits_for_no_writer(sqlite_url):
         writer.close()
 
 
-def test_paths_are_read_as_people_write_them(tmp_path):
+@pytest.mark.parametrize("path", ["here.db", "~/there.db", "a b/100% ?x=1#中.db"])
+async def test_paths_are_read_as_people_write_them(tmp_path, monkeypatch, path):
     """Below the current folder, in the home, with blanks, percent signs and question marks."""
-    code = """
-        import asyncio, sys
-        from skk.store import open_store
-        async def main():
-            for path in sys.argv[1:]:
-                async with open_store("sqlite:///" + path): pass
-        asyncio.run(main())
-    """
-    environment = {**os.environ, "HOME": str(tmp_path / "home")}
-    assert (0, "", "") == run(code, "here.db", "~/there.db", "a b/100% ?x=1#中.db", cwd=tmp_path, env=environment)
-    for path in ("here.db", "home/there.db", "a b/100% ?x=1#中.db"):
-        assert (tmp_path / path).is_file()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    await opened(f"sqlite:///{path}")
+    assert (tmp_path / path.replace("~", "home")).is_file()
 
 
 # ---- what is left
@@ -250,8 +243,8 @@ async def test_a_folder_that_cannot_be(tmp_path):
         await opened(f"sqlite:///{tmp_path}/data/skk.db")
 
 
-AS_SOMEBODY = """
-    import asyncio, os, sys
+AS_SOMEBODY = textwrap.dedent("""
+    import asyncio, os
     from skk.errors import StoreError
     from skk.store import open_store
 
@@ -262,13 +255,12 @@ AS_SOMEBODY = """
             os.setgid(65534); os.setuid(65534)
         try:
             async with open_store(url) as store:
-                print([row.title for row in await store.conversations()])
                 await store.create("bob")
         except StoreError as error:
-            print(error)
+            say(str(error))
 
-    asyncio.run(main(*sys.argv[1:]))
-"""
+    asyncio.run(main(*arguments))
+""")
 
 
 @pytest.fixture
@@ -292,7 +284,7 @@ def everybodys(tmp_path):
 
 @posix
 @pytest.mark.parametrize("which", ["folder", "file"])
-def test_what_cannot_be_written_is_named(everybodys, which):
+def test_what_cannot_be_written_is_named(everybodys, which, fork):
     """A folder or a file of somebody else's; nothing is made or changed."""
     if which == "folder":
         everybodys.chmod(0o555)
@@ -302,15 +294,14 @@ def test_what_cannot_be_written_is_named(everybodys, which):
         (everybodys / "skk.db").chmod(0o444)
         everybodys.chmod(0o777)
     before = (everybodys / "skk.db").read_bytes()
-    status, out, err = run(AS_SOMEBODY, f"sqlite:///{everybodys}/skk.db", f"sqlite:///{everybodys}2/skk.db")
-    assert (0, "") == (status, err)
-    assert "cannot be written" in out
+    status, said = fork(AS_SOMEBODY, f"sqlite:///{everybodys}/skk.db", f"sqlite:///{everybodys}2/skk.db").wait()
+    assert (0, [True]) == (status, ["cannot be written" in line for line in said])
     assert before == (everybodys / "skk.db").read_bytes()
     everybodys.chmod(0o755)
 
 
-FULL = """
-    import asyncio, resource, signal, sys
+FULL = textwrap.dedent("""
+    import asyncio, resource, signal
     from skk.errors import StoreError
     from skk.messages import message, user_msg
     from skk.store import open_store
@@ -325,24 +316,21 @@ FULL = """
                 while True:
                     version = (await store.save(made.id, version, add=[message(user_msg("x" * 50_000))])).version
             except StoreError as error:
-                print(error)
+                say(str(error))
             assert version == (await store.version(made.id))
             resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
             await store.save(made.id, version, add=[message(user_msg("y"))])
             row, rows = await store.read(made.id)
-            print(row.messages == len(rows) == version + 1)
+            say(row.messages == len(rows) == version + 1)
 
-    asyncio.run(main(sys.argv[1]))
-"""
+    asyncio.run(main(*arguments))
+""")
 
 
-@posix
-def test_when_no_more_can_be_written(sqlite_url):
+def test_when_no_more_can_be_written(sqlite_url, fork):
     """The save that fails says so and has done nothing; when there is room again, it goes on."""
-    status, out, err = run(FULL, sqlite_url)
-    assert (0, "") == (status, err)
-    told, true = out.splitlines()
-    assert ("nothing was" in told, "True") == (True, true)
+    status, (told, true) = fork(FULL, sqlite_url).wait()
+    assert (0, True, True) == (status, "nothing was" in told, true)
 
 
 @pytest.fixture

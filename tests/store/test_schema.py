@@ -14,6 +14,8 @@ from skk.store.engine import address, make_engine
 from skk.store.preparing import upgrade
 from skk.store.schema import HEAD, KNOWN, metadata
 
+pytestmark = pytest.mark.usefixtures("no_tables")
+
 
 @pytest.fixture
 def on(url, tmp_path):
@@ -178,29 +180,27 @@ PROGRAM = textwrap.dedent("""
     from skk.store import open_store
 
     async def main(url, name):
-        print("ready", flush=True)
-        sys.stdin.read(1)
         async with open_store(url) as store:
             await store.create(name, [message(user_msg("hello"))])
-        {last}
+            return len(await store.users()), len(await store.search("hello"))
 
-    asyncio.run(main(*sys.argv[1:]))
 """)
+LOADED = PROGRAM + "asyncio.run(main(*sys.argv[1:]))\nprint('alembic' in sys.modules, 'openai' in sys.modules)"
+TOGETHER = PROGRAM + "say('ready')\nhear()\nsay(asyncio.run(main(*arguments)))"
 
 
 def loaded_after(url):
-    last = "print('alembic' in sys.modules, 'openai' in sys.modules)"
-    program = [sys.executable, "-c", PROGRAM.format(last=last), url, "ann"]
-    done = subprocess.run(program, input="x", capture_output=True, text=True, check=True)
-    return done.stdout.split()[1:]
+    done = subprocess.run([sys.executable, "-c", LOADED, url, "ann"], capture_output=True, text=True, check=True)
+    return done.stdout.split()
 
 
-def test_alembic_is_loaded_for_an_old_database_alone(on, url):
+def test_alembic_is_loaded_for_an_old_database_alone(sqlite_url):
     """A fresh one and one of today need it not; it costs a start more than everything else."""
-    assert ["False", "False"] == loaded_after(url)
-    assert ["False", "False"] == loaded_after(url)
+    assert ["False", "False"] == loaded_after(sqlite_url)
+    assert ["False", "False"] == loaded_after(sqlite_url)
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_alembic_is_loaded_for_an_old_database(on, url):
     """The test above can fail."""
     asyncio.run(old(on, KNOWN[0]))
@@ -208,30 +208,18 @@ def test_alembic_is_loaded_for_an_old_database(on, url):
 
 
 @pytest.mark.parametrize("version", [None, KNOWN[0]], ids=["empty", "old"])
-def test_several_programs_may_come_first(on, url, version):
+def test_several_programs_may_come_first(on, url, version, fork):
     """Empty or old: one makes the tables, all go on."""
     if version:
         asyncio.run(old(on, version))
-    programs = [
-        subprocess.Popen(
-            [sys.executable, "-c", PROGRAM.format(last=""), url, f"user {i}"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-        for i in range(3)
-    ]  # fmt: skip
+    programs = [fork(TOGETHER, url, f"user {i}") for i in range(4)]
+    assert ["ready"] * 4 == [program.line() for program in programs]
     for program in programs:
-        program.stdout.readline()
-    ends = []
-    for program in programs:
-        program.stdin.write("x")
-        program.stdin.flush()
-    for program in programs:
-        _, told = program.communicate()
-        ends.append((program.returncode, told))
-    assert [(0, "")] * 3 == ends
+        program.go()
+    assert [True] * 4 == [(1, 1) <= program.line() <= (4, 4) for program in programs]
+    assert (4, 4) == asyncio.run(all_of(url))
 
-    async def found():
-        async with open_store(url) as store:
-            return len(await store.users()), len(await store.search("hello"))
 
-    assert (3, 3) == asyncio.run(found())
+async def all_of(url):
+    async with open_store(url) as store:
+        return len(await store.users()), len(await store.search("hello"))

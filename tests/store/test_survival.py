@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import subprocess
 import sys
 import textwrap
 import time
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 
 # Saves one turn after the other, and says of each that it is saved when it is.
 WRITER = textwrap.dedent("""
-    import asyncio, os, sys
+    import asyncio
     from skk.messages import assistant_msg, message, user_msg
     from skk.store import open_store
 
@@ -27,14 +26,14 @@ WRITER = textwrap.dedent("""
             text = f"{name} {number}"
             saved = await store.save(id, version, add=[message(user_msg(text)), message(assistant_msg(text))])
             version = saved.version
-            os.write(1, f"{id} {text}\\n".encode())
+            say((id, text))
 
     async def main(url, name, *ids):
         async with open_store(url) as store:
-            os.write(1, b"ready\\n")
+            say("ready")
             await asyncio.gather(*(write(store, id, name) for id in ids))
 
-    asyncio.run(main(*sys.argv[1:]))
+    asyncio.run(main(*arguments))
 """)
 
 
@@ -81,27 +80,22 @@ def is_sound(url):
 class Writers:
     """Programs that write; what they have acknowledged is known when they are dead."""
 
-    def __init__(self, url):
+    def __init__(self, url, fork):
         self.url = url
+        self.fork = fork
         self.acknowledged = []
 
     def run(self, shares, delay):
-        programs = [
-            subprocess.Popen([sys.executable, "-c", WRITER, self.url, name, *ids], stdout=subprocess.PIPE)
-            for name, ids in shares.items()
-        ]
+        programs = [self.fork(WRITER, self.url, name, *ids) for name, ids in shares.items()]
         for program in programs:
-            assert b"ready\n" == program.stdout.readline()
+            assert "ready" == program.line()
         time.sleep(delay)
         for program in programs:
             program.kill()
         for program in programs:
-            lines = program.stdout.read().decode().split("\n")
-            program.stdout.close()
-            program.wait()
-            self.acknowledged += [tuple(line.split(" ", 1)) for line in lines[:-1]]  # the last is half or empty
+            self.acknowledged += program.wait()[1]
 
-    def check(self, each=1):
+    def check(self):
         """Give how many are lost and how many are doubled."""
         found = kept(self.url)
         lost = sum(text not in found[id] for id, text in self.acknowledged)
@@ -110,9 +104,9 @@ class Writers:
         return lost, doubled, halves
 
 
-def kill_a_writer(url, times):
+def kill_a_writer(url, times, fork):
     (id,) = make(url, 1)
-    writers = Writers(url)
+    writers = Writers(url, fork)
     chance = random.Random(6)
     for i in range(times):
         writers.run({f"writer {i}": [id]}, chance.uniform(0, 0.08))
@@ -121,29 +115,29 @@ def kill_a_writer(url, times):
     return url.startswith("postgresql") or is_sound(url)
 
 
-def test_a_killed_writer_loses_nothing(url):
+def test_a_killed_writer_loses_nothing(url, fork):
     """Kill -9 at any moment: no acknowledged turn is lost, none is there twice or by half, the database is sound."""
-    assert kill_a_writer(url, 4)
+    assert kill_a_writer(url, 10, fork)
 
 
 @pytest.mark.prove
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize("times", [1000])
-def test_a_thousand_killed_writers_lose_nothing(sqlite_url, times):
+def test_a_thousand_killed_writers_lose_nothing(sqlite_url, times, fork):
     """R6."""
-    assert kill_a_writer(sqlite_url, times)
+    assert kill_a_writer(sqlite_url, times, fork)
 
 
 @pytest.mark.prove
 @pytest.mark.timeout(1200)
-def test_a_hundred_killed_writers_of_postgresql_lose_nothing(postgresql_url):
+def test_a_hundred_killed_writers_of_postgresql_lose_nothing(postgresql_url, fork):
     """R6 on the other engine: its server lives, the connections die."""
-    assert kill_a_writer(postgresql_url, 100)
+    assert kill_a_writer(postgresql_url, 100, fork)
 
 
-def kill_many_writers(url, programs, each, times):
+def kill_many_writers(url, programs, each, times, fork):
     ids = make(url, programs * each)
-    writers = Writers(url)
+    writers = Writers(url, fork)
     chance = random.Random(5)
     for i in range(times):
         shares = {f"writer {i}.{p}": ids[p * each : (p + 1) * each] for p in range(programs)}
@@ -153,22 +147,22 @@ def kill_many_writers(url, programs, each, times):
     return url.startswith("postgresql") or is_sound(url)
 
 
-def test_writers_beside_each_other_lose_nothing(url):
+def test_writers_beside_each_other_lose_nothing(url, fork):
     """Fifty, in two programs, all killed."""
-    assert kill_many_writers(url, 2, 25, 1)
+    assert kill_many_writers(url, 2, 25, 1, fork)
 
 
 @pytest.mark.prove
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("programs", "each"), [(50, 1), (5, 10), (1, 50)])
-def test_fifty_writers_lose_nothing(url, programs, each):
+def test_fifty_writers_lose_nothing(url, programs, each, fork):
     """R5: as programs and as tasks, killed ten times."""
-    assert kill_many_writers(url, programs, each, 10)
+    assert kill_many_writers(url, programs, each, 10, fork)
 
 
 # Adds to one conversation that others add to, too: who comes too late reads again.
 RIVAL = textwrap.dedent("""
-    import asyncio, sys
+    import asyncio
     from skk.errors import ConversationChangedError
     from skk.messages import message, user_msg
     from skk.store import open_store
@@ -176,8 +170,8 @@ RIVAL = textwrap.dedent("""
     async def main(url, id, name, count):
         late = 0
         async with open_store(url) as store:
-            print("ready", flush=True)
-            sys.stdin.read(1)
+            say("ready")
+            hear()
             for number in range(int(count)):
                 version = await store.version(id)
                 while True:
@@ -186,27 +180,20 @@ RIVAL = textwrap.dedent("""
                         break
                     except ConversationChangedError as error:
                         late, version = late + 1, error.version
-        print(late)
+        say(late)
 
-    asyncio.run(main(*sys.argv[1:]))
+    asyncio.run(main(*arguments))
 """)
 
 
-def test_two_programs_in_one_conversation(url):
+def test_two_programs_in_one_conversation(url, fork):
     """Each says which version it has read; who comes too late is told, and nothing of either is lost."""
     (id,) = make(url, 1)
-    programs = [
-        subprocess.Popen(
-            [sys.executable, "-c", RIVAL, url, id, name, "20"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for name in ("a", "b")
-    ]
+    programs = [fork(RIVAL, url, id, name, 20) for name in "ab"]
+    assert ["ready"] * 2 == [program.line() for program in programs]
     for program in programs:
-        program.stdout.readline()
-    for program in programs:
-        program.stdin.write("x")
-        program.stdin.flush()
-    late = [int(program.communicate()[0]) for program in programs]
+        program.go()
+    late = [program.line() for program in programs]
     assert sum(late) > 0
 
     async def found():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-__all__ = ["has_index", "holding", "make_index"]
+__all__ = ["has_index", "has_relation", "holding", "make_index"]
 
 _ADD = "INSERT INTO message_index (rowid, folded) VALUES (new.id, new.folded);"
 _TAKE = "INSERT INTO message_index (message_index, rowid, folded) VALUES ('delete', old.id, old.folded);"
@@ -64,9 +64,17 @@ def make_index(connection: Connection) -> None:
 
 def has_index(connection: Connection) -> bool:
     """Tell whether there is one."""
+    return has_relation(connection, "message_index" if connection.dialect.name == "sqlite" else "ix_messages_folded")
+
+
+def has_relation(connection: Connection, name: str) -> bool:
+    """Tell whether there is a table or an index of that name."""
     if connection.dialect.name == "sqlite":
-        return bool(connection.scalar(text("SELECT count(*) FROM sqlite_master WHERE name = 'message_index'")))
-    return bool(connection.scalar(text("SELECT to_regclass('ix_messages_folded') IS NOT NULL")))
+        there = text("SELECT 1 FROM sqlite_master WHERE name = :name")
+    else:
+        # not to_regclass: it goes on saying "none" after another session has made one
+        there = text("SELECT 1 FROM pg_catalog.pg_class WHERE relname = :name AND pg_catalog.pg_table_is_visible(oid)")
+    return connection.scalar(there, {"name": name}) is not None
 
 
 # FTS5's table as far as a query sees it: it may be named, joined by its rowid, and matched.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, inspect, select, text
+from sqlalchemy import func, inspect, select
 
 from skk.errors import StoreError, StoreVersionError
 from skk.texts import mark
 
 from .engine import MAKE_LOCK
-from .index import make_index
+from .index import has_relation, make_index
 from .schema import HEAD, KNOWN, metadata, version
 
 if TYPE_CHECKING:
@@ -22,11 +22,7 @@ __all__ = ["found_version", "prepare", "upgrade"]
 
 def found_version(connection: Connection) -> str | None:
     """Tell which version the tables have; None where there is none at all."""
-    if connection.dialect.name == "sqlite":
-        there = text("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")
-    else:
-        there = text("SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL")
-    if connection.scalar(there) is None:
+    if not has_relation(connection, "alembic_version"):
         return None
     return connection.scalar(select(version.c.version_num))
 
