@@ -71,7 +71,8 @@ async def find(store: Store, user: str | None, wanted: str) -> ConversationRow:
         AmbiguousConversationError: several ids begin so.
     """
     if wanted.isdecimal():
-        rows = await store.conversations(user, limit=1, offset=int(wanted) - 1) if int(wanted) else []
+        number = int(wanted[:10])  # nobody has so many, and a database counts no further than 64 bits
+        rows = await store.conversations(user, limit=1, offset=number - 1) if number else []
     else:
         rows = [row for row in [await store.find(wanted)] if user is None or row.user == user]
     if not rows:

@@ -58,9 +58,9 @@ def of_user(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _most(command: Callable[..., Any]) -> Callable[..., Any]:
     most = say(mark("How many at most."))
-    return click.option("-n", "limit", metavar="N", type=click.IntRange(1), default=20, show_default=True, help=most)(
-        command
-    )
+    return click.option(
+        "-n", "limit", metavar="N", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help=most
+    )(command)
 
 
 def _as_json(command: Callable[..., Any]) -> Callable[..., Any]:
