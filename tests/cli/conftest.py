@@ -167,6 +167,17 @@ class Terminal:
                 raise AssertionError(f"{wanted} is not there", self.lines(), self.written[-500:]) from None
         return lines
 
+    def wait(self, seconds):
+        """Look on for a while."""
+        deadline = time.monotonic() + seconds
+        with contextlib.suppress(pexpect.EOF, pexpect.TIMEOUT):
+            while (left := deadline - time.monotonic()) > 0:
+                self._take(left)
+
+    def has_ended(self):
+        """Tell whether the program has ended."""
+        return self.process.poll() is not None
+
     def _take(self, seconds):
         data = self._child.read_nonblocking(65536, max(seconds, 0))
         self.written += data.decode("utf-8", "replace")
@@ -226,7 +237,8 @@ def terminal(tmp_path):
     opened = []
 
     def start(*arguments, columns=80, rows=24, python=("-m", "skk"), **variables):
-        environ = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
+        away = ("NO_COLOR", "COLUMNS", "LINES", "PYTHONDONTWRITEBYTECODE")  # without byte code a start takes seconds
+        environ = {name: value for name, value in os.environ.items() if name not in away}
         environ |= {"PYTHONPATH": SOURCE, "TERM": "xterm-256color", "SKK_LANG": "en", "LC_ALL": "C.UTF-8", **variables}
         opened.append(Terminal((*python, *arguments), columns, rows, tmp_path, environ))
         return opened[-1]

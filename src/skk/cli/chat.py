@@ -232,10 +232,10 @@ class Talk:
         prompt = f"【{self.user}】"
         load: Callable[[], None] | None = self._load
         while (line := self.editor.read(prompt, on_ready=load)) is not None:
-            if self._keeping is not None and self.conversation is None:
-                self.converse(self._runner.run(self._keeping.store()), None, self.chat)
             load = None
             try:
+                if self._keeping is not None and self.conversation is None:
+                    self.converse(self._runner.run(self._keeping.store()), None, self.chat)
                 self.refresh()
                 if self._take(line.removeprefix("\ufeff")):
                     break
@@ -243,6 +243,8 @@ class Talk:
                 raise
             except (SkkError, OSError, ValueError) as error:
                 self.environment.tell(explain(error))
+            except KeyboardInterrupt:  # it came when the answer was there, or none had begun
+                self.environment.tell(say(INTERRUPTED))
             finally:
                 self.save()
         return 0

@@ -83,10 +83,15 @@ class Editor:
                 on_ready()
             return self._environment.read_line(prompt, default)
         words = None if hints is _nothing else hints
-        try:
-            return self._runner.run(editing.read(prompt, default=default, hints=words, on_ready=on_ready))
-        except EOFError:
-            return None
+        while True:
+            try:
+                return self._runner.run(editing.read(prompt, default=default, hints=words, on_ready=on_ready))
+            except EOFError:
+                return None
+            except KeyboardInterrupt:
+                if not editing.is_sent:
+                    raise
+                default, on_ready = "", None  # Ctrl-C came right behind Enter: that line is taken back
 
     def above(self, text: str) -> None:
         """Print a line: above the prompt while a line is edited, for a task of the runner's loop; else at once."""

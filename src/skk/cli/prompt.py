@@ -6,9 +6,8 @@ Here stand the keys, the menu and the former questions. Nothing is written to a 
 from __future__ import annotations
 
 import asyncio
-import atexit
-import contextlib
 import os
+import signal
 import sys
 
 from prompt_toolkit.application.current import set_app
@@ -32,12 +31,12 @@ if TYPE_CHECKING:
 
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
-    from prompt_toolkit.input import Input
     from prompt_toolkit.key_binding import KeyPressEvent
     from prompt_toolkit.output import Output
 
     from .completion import Commands, Words
     from .environment import Environment
+    from .keyboard import Keyboard
 
     Past = Callable[[], Awaitable[list[str]]]
 
@@ -64,17 +63,21 @@ class Prompt:
         environment: whose stdin and stdout are one terminal.
         commands, models: what can be completed.
         past: gives the person's former questions, the newest first.
+
+    Attributes:
+        is_sent: whether Enter was pressed.
     """
 
     def __init__(self, environment: Environment, commands: Commands, models: Words, past: Past | None) -> None:
         self._environment = environment
         self._hints: Words | None = None
+        self.is_sent = self._is_stopped = False
         self._past = _Past(past)
         self._names = _Past(None)  # answers that are no questions
         self._commands = commands
         self._models = models
-        self._keys_wait = _KeysWait(environment)
         reader, writer = _terminal(environment)
+        self._keyboard: Keyboard | None = reader if hasattr(reader, "begin") else None
         self._session: PromptSession[str] = PromptSession(
             multiline=True,
             completer=_Proposals(self._proposals),
@@ -94,27 +97,56 @@ class Prompt:
 
         Raises:
             EOFError: Ctrl-D on an empty line, or the terminal has gone.
-            KeyboardInterrupt: Ctrl-C on an empty line.
+            KeyboardInterrupt: Ctrl-C on an empty line, or right behind Enter.
         """
         self._hints = hints
-        self._keys_wait.begin()
+        self.is_sent = self._is_stopped = False
+        if self._keyboard is not None:
+            self._keyboard.begin()
         session = self._session
         session.default_buffer.history = self._past if hints is None else self._names
+        loop = asyncio.get_running_loop()
 
         def ready(_: object) -> None:
             session.app.after_render -= ready
             if on_ready is not None:
                 on_ready()
 
+        def note(*_: object) -> None:
+            self._is_stopped = True
+            loop.call_soon_threadsafe(self._interrupt)
+
         session.app.after_render += ready
+        # neither prompt_toolkit's way, where a Ctrl-C right behind Enter waits for the next line, nor the loop's
+        before = signal.signal(signal.SIGINT, note)
         try:
-            return await session.prompt_async([("", prompt)], default=default, set_exception_handler=False)
+            line = await session.prompt_async(
+                [("", prompt)], default=default, set_exception_handler=False, handle_sigint=False
+            )
         finally:
+            signal.signal(signal.SIGINT, before)
             session.app.after_render -= ready
+        if self._is_stopped:
+            raise KeyboardInterrupt
+        return line
+
+    def _interrupt(self) -> None:
+        """Take Ctrl-C: it clears a text, or else it leaves. One that comes too late for both is left to `read`."""
+        app, buffer = self._session.app, self._session.default_buffer
+        if not app.is_running or app.is_done:
+            return
+        self._is_stopped = False
+        if buffer.text:
+            app.layout.focus(buffer)
+            buffer.reset()
+            app.invalidate()
+        else:
+            app.exit(exception=KeyboardInterrupt())
 
     def close(self) -> None:
         """Give the terminal back as it was."""
-        self._keys_wait.end()
+        if self._keyboard is not None:
+            self._keyboard.end()
 
     def above(self, text: str) -> bool:
         """Print above the line that is edited; False if none is."""
@@ -150,6 +182,7 @@ class Prompt:
                 buffer.delete_before_cursor()
                 buffer.newline(copy_margin=False)
             else:
+                self.is_sent = True
                 buffer.validate_and_handle()
 
         @keys.add("escape", "enter", filter=editing)
@@ -177,15 +210,9 @@ class Prompt:
                 else:
                     buffer.start_completion(select_first=True)
 
-        @keys.add("c-c", filter=editing)
-        @keys.add("<sigint>")
-        def clear_or_leave(event: KeyPressEvent) -> None:
-            buffer = self._session.default_buffer
-            if buffer.text:
-                event.app.layout.focus(buffer)
-                buffer.reset()
-            elif not event.app.is_done:
-                event.app.exit(exception=KeyboardInterrupt())
+        @keys.add("c-c", filter=editing)  # where it is no signal
+        def stop(event: KeyPressEvent) -> None:
+            self._interrupt()
 
         @keys.add("c-d", filter=editing & Condition(lambda: not self._session.default_buffer.text))
         def end(event: KeyPressEvent) -> None:
@@ -269,54 +296,18 @@ class _Past(History):
         """Keep no file: the store has what was asked."""
 
 
-class _KeysWait:
-    """Lets keys that are pressed while no line is read wait for the next one, unseen: an answer is being drawn.
-
-    A terminal shows them otherwise, and Ctrl-D among them would be lost. Ctrl-C is a signal as ever.
-    """
-
-    def __init__(self, environment: Environment) -> None:
-        self._stdin = environment.stdin
-        self._before: list[Any] | None = None
-
-    def begin(self) -> None:
-        """Do so from now on."""
-        if sys.platform == "win32" or self._before is not None:
-            return
-        import termios
-
-        with contextlib.suppress(OSError, termios.error):  # it has gone
-            self._before = before = termios.tcgetattr(self._stdin)
-            waiting = [*before[:6], list(before[6])]
-            waiting[0] &= ~termios.ICRNL
-            waiting[3] &= ~(termios.ICANON | termios.ECHO)
-            waiting[6][termios.VMIN], waiting[6][termios.VTIME] = 1, 0
-            termios.tcsetattr(self._stdin, termios.TCSADRAIN, waiting)
-            atexit.register(self.end)
-
-    def end(self) -> None:
-        """Give the terminal back as it was."""
-        if sys.platform == "win32" or self._before is None:
-            return
-        import termios
-
-        before, self._before = self._before, None
-        atexit.unregister(self.end)
-        with contextlib.suppress(OSError, ValueError, termios.error):
-            termios.tcsetattr(self._stdin, termios.TCSADRAIN, before)
-
-
-def _terminal(environment: Environment) -> tuple[Input, Output]:
+def _terminal(environment: Environment) -> tuple[Any, Output]:
     """Give the terminal's two sides."""
     if sys.platform == "win32":
         from prompt_toolkit.input import create_input
         from prompt_toolkit.output import create_output
 
         return create_input(environment.stdin), create_output(environment.stdout)
-    from prompt_toolkit.input.vt100 import Vt100Input
     from prompt_toolkit.output.vt100 import Vt100_Output
+
+    from .keyboard import Keyboard
 
     writer = Vt100_Output.from_pty(environment.stdout, term=os.environ.get("TERM"), enable_bell=False)
     # Where the cursor is, is not asked: the answer may come when nobody waits for it any more, and be typed text then.
     writer.enable_cpr = False
-    return Vt100Input(environment.stdin), writer
+    return Keyboard(environment.stdin), writer
