@@ -33,6 +33,20 @@ async def test_what_is_created_is_read(store, talk):
     assert ["1+1=?", "2"] == await texts(store, made.id)
 
 
+async def test_several_are_created_at_once(store, talk):
+    """All are there, in the order in which they came."""
+    rows = await store.create_all([("ann", talk("a"), "A"), ("bob", talk("b", "c"), "B")])
+    assert [("ann", "A", 1), ("bob", "B", 2)] == [(row.user, row.title, row.messages) for row in rows]
+    assert ["b", "c"] == await texts(store, rows[1].id)
+
+
+async def test_several_are_created_or_none(store, talk):
+    """One that cannot be takes the others along."""
+    with pytest.raises(StoreValueError, match="needs a name"):
+        await store.create_all([("ann", talk("a"), ""), (" ", talk("b"), "")])
+    assert [] == await store.users()
+
+
 async def test_an_id_is_short_and_cannot_be_misread(store):
     """A letter first, ten characters, none that looks like another."""
     made, _ = await store.create("ann")
