@@ -51,7 +51,7 @@ THIRD_PARTY = {
     "tools": ["pydantic", "pydantic_core", "typing_extensions"],  # the SDK brings it
     "transport": ["openai", "jiter"],
     "store": ["aiosqlite", "alembic", "asyncpg", "sqlalchemy"],
-    "cli": ["click", "markdown_it", "platformdirs", "prompt_toolkit", "rich"],
+    "cli": ["click", "jsonschema", "markdown_it", "platformdirs", "prompt_toolkit", "referencing", "rich"],
     "simulator": ["pytest"],
 }
 # Below the doors these alone import a third party, or asyncio, when they are loaded; and they are loaded on use.

@@ -1,7 +1,7 @@
 """`Schema`: a JSON Schema from a file, what goes over the wire for it, and whether an answer fits it.
 
-It is checked here, and not by the service alone: many services take a schema for a hint. What cannot be checked (see
-`_UNKNOWN`) is refused before anything is sent. ``format`` and the like are remarks, as the specification has them.
+It is checked here, and not by the service alone: many services take a schema for a hint. What cannot be checked, such
+as a reference to another file, is refused before anything is sent. ``format`` is a remark, as the specification has it.
 """
 
 from __future__ import annotations
@@ -10,17 +10,21 @@ import json
 import os
 import re
 
+from jsonschema import Draft202012Validator, SchemaError
+from jsonschema.exceptions import best_match
+from jsonschema.validators import validator_for
+from referencing import Registry, Resource
+from referencing.exceptions import NoSuchResource, Unresolvable
+from referencing.jsonschema import DRAFT202012
+
 from skk.errors import AnswerFormatError, ConfigurationError
 from skk.texts import mark, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from skk.openai import Answer
-
-    Fault = tuple[tuple[str, ...], object, str]  # where, what stands there, and the rule that it breaks
 
 __all__ = ["Schema"]
 
@@ -53,11 +57,19 @@ class Schema:
         else:
             about, self._root = _described(given, path), given
         self.form: dict[str, Any] = {"type": "json_schema", "json_schema": about}
+        if not isinstance(self._root, dict):
+            raise self._bad(say(mark("it is no JSON object")))
+        kind = validator_for(self._root, default=Draft202012Validator)
         try:
-            for place, fault in _mistakes(self._root, self._root, ()):
-                raise self._bad(f"{'/'.join(('#', *place))}: {fault}")
+            kind.check_schema(self._root)
+            _resolve(self._root)
+        except SchemaError as error:
+            raise self._bad(f"{'/'.join(('#', *map(str, error.absolute_path)))}: {_short(error.instance)}") from None
+        except (Unresolvable, NoSuchResource) as error:
+            raise self._bad(f"$ref {error.ref}") from None
         except RecursionError:
             raise self._bad(say(_TOO_DEEP)) from None
+        self._validator = kind(self._root, registry=Registry())  # an empty one: nothing is fetched
 
     def _bad(self, reason: str) -> ConfigurationError:
         return ConfigurationError(
@@ -75,10 +87,11 @@ class Schema:
         path = ""
         try:
             json.dumps(answer.parsed, allow_nan=False)  # Python reads NaN and Infinity; they are no JSON
-            if (fault := next(_faults(self._root, answer.parsed, (), self._root), None)) is None:
+            if (fault := best_match(self._validator.iter_errors(answer.parsed))) is None:
                 return answer.parsed
-            place, found, rule = fault
-            path, reason = ".".join(place), say(mark("{value} breaks {rule}"), value=_short(found), rule=rule)
+            path = ".".join(map(str, fault.absolute_path))
+            rule = f"{fault.validator} {_short(fault.validator_value)}"
+            reason = say(mark("{value} breaks {rule}"), value=_short(fault.instance), rule=rule)
         except ValueError as error:
             reason = str(error)
         except RecursionError:
@@ -116,220 +129,23 @@ def _described(schema: Any, path: str) -> dict[str, Any]:
     return {"name": name, "schema": schema}
 
 
+def _resolve(schema: dict[str, Any]) -> None:
+    """See that every reference leads somewhere within the schema.
+
+    Raises:
+        Unresolvable: one does not.
+    """
+    root = Resource.from_contents(schema, default_specification=DRAFT202012)
+    left = [(root, Registry().resolver_with_root(root))]
+    while left:
+        resource, resolver = left.pop()
+        if isinstance(resource.contents, dict):
+            for name in ("$ref", "$dynamicRef"):
+                if name in resource.contents:
+                    resolver.lookup(resource.contents[name])
+        left += [(each, resolver.in_subresource(each)) for each in resource.subresources()]
+
+
 def _short(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:59] + "…"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-_TYPES: dict[str, Callable[[Any], bool]] = {
-    "null": lambda value: value is None,
-    "boolean": lambda value: isinstance(value, bool),
-    "integer": lambda value: _is_number(value) and value == value // 1,
-    "number": _is_number,
-    "string": lambda value: isinstance(value, str),
-    "array": lambda value: isinstance(value, list),
-    "object": lambda value: isinstance(value, dict),
-}
-
-
-def _key(value: Any) -> object:
-    """Give what is equal where two JSON values are: 1 and 1.0, but not 1 and true."""
-    match value:
-        case bool():
-            return bool, value
-        case list():
-            return list, tuple(map(_key, value))
-        case dict():
-            return dict, frozenset((name, _key(inner)) for name, inner in value.items())
-    return value
-
-
-def _is_multiple(rule: float, value: float) -> bool:
-    from fractions import Fraction  # floats would find that 0.3 is no multiple of 0.1
-
-    return (Fraction(str(value)) / Fraction(str(rule))).denominator == 1
-
-
-def _matches(pattern: str, text: str) -> bool:
-    return re.search(pattern, text, re.ASCII) is not None  # JavaScript's \d and \w are ASCII, too
-
-
-# Rules for one value: the type that they are about, and whether a value of that type keeps them.
-_RULES: dict[str, tuple[str | None, Callable[[Any, Any], bool]]] = {
-    "type": (
-        None,
-        lambda rule, value: any(_TYPES[name](value) for name in ([rule] if isinstance(rule, str) else rule)),
-    ),
-    "enum": (None, lambda rule, value: _key(value) in map(_key, rule)),
-    "const": (None, lambda rule, value: _key(value) == _key(rule)),
-    "multipleOf": ("number", _is_multiple),
-    "maximum": ("number", lambda rule, value: value <= rule),
-    "minimum": ("number", lambda rule, value: value >= rule),
-    "exclusiveMaximum": ("number", lambda rule, value: value < rule),
-    "exclusiveMinimum": ("number", lambda rule, value: value > rule),
-    "maxLength": ("string", lambda rule, value: len(value) <= rule),
-    "minLength": ("string", lambda rule, value: len(value) >= rule),
-    "pattern": ("string", _matches),
-    "maxItems": ("array", lambda rule, value: len(value) <= rule),
-    "minItems": ("array", lambda rule, value: len(value) >= rule),
-    "uniqueItems": ("array", lambda rule, value: not rule or len(set(map(_key, value))) == len(value)),
-    "maxProperties": ("object", lambda rule, value: len(value) <= rule),
-    "minProperties": ("object", lambda rule, value: len(value) >= rule),
-    "dependentRequired": (
-        "object",
-        lambda rule, value: all(value.keys() >= {*needed} for name, needed in rule.items() if name in value),
-    ),
-}
-
-# Where schemas stand inside a schema.
-_ONE = ("additionalProperties", "propertyNames", "items", "contains", "not", "if", "then", "else", "additionalItems")
-_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
-_NAMED = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
-_UNKNOWN = ("unevaluatedItems", "unevaluatedProperties", "dependencies", "$dynamicRef", "$recursiveRef", "$anchor")
-
-# What a rule must be itself.
-_COUNTS = {*("maxLength", "minLength", "maxItems", "minItems", "maxProperties", "minProperties")}
-_COUNTS |= {"minContains", "maxContains"}
-_NUMBERS = {"maximum", "minimum", "exclusiveMaximum", "exclusiveMinimum", "multipleOf"}
-
-
-def _faults(schema: Any, value: Any, at: tuple[str, ...], root: Any) -> Iterator[Fault]:
-    """Find what in a value breaks which rule."""
-    if isinstance(schema, bool):
-        if not schema:
-            yield at, value, "false"
-        return
-    if "$ref" in schema:
-        yield from _faults(_target(schema["$ref"], root), value, at, root)
-    for name, rule in schema.items():
-        if name in _RULES:
-            about, keeps = _RULES[name]
-            if (about is None or _TYPES[about](value)) and not keeps(rule, value):
-                yield at, value, f'"{name}": {_short(rule)}'
-    yield from _combined(schema, value, at, root)
-    if isinstance(value, list):
-        yield from _inside_list(schema, value, at, root)
-    if isinstance(value, dict):
-        yield from _inside_object(schema, value, at, root)
-
-
-def _combined(schema: Any, value: Any, at: tuple[str, ...], root: Any) -> Iterator[Fault]:
-    def first(inner: Any) -> Fault | None:
-        return next(_faults(inner, value, at, root), None)
-
-    for inner in schema.get("allOf", ()):
-        yield from _faults(inner, value, at, root)
-    for name in ("anyOf", "oneOf"):
-        if name in schema:
-            found = [first(inner) for inner in schema[name]]
-            fitting = found.count(None)
-            if not fitting:  # the one that came furthest was meant
-                yield max((fault for fault in found if fault), key=lambda fault: len(fault[0]))
-            elif fitting > 1 and name == "oneOf":
-                yield at, value, '"oneOf"'
-    if "not" in schema and first(schema["not"]) is None:
-        yield at, value, f'"not": {_short(schema["not"])}'
-    if "if" in schema:
-        yield from _faults(schema.get("then" if first(schema["if"]) is None else "else", True), value, at, root)
-
-
-def _inside_list(schema: Any, value: list[Any], at: tuple[str, ...], root: Any) -> Iterator[Fault]:
-    rest = schema.get("items", True)
-    firsts = schema.get("prefixItems", [])
-    if isinstance(rest, list):  # as it was written until 2019
-        firsts, rest = rest, schema.get("additionalItems", True)
-    for index, item in enumerate(value):
-        yield from _faults(firsts[index] if index < len(firsts) else rest, item, (*at, str(index)), root)
-    if "contains" in schema:
-        count = sum(next(_faults(schema["contains"], item, at, root), None) is None for item in value)
-        if not schema.get("minContains", 1) <= count <= schema.get("maxContains", count):
-            yield at, value, f'"contains": {_short(schema["contains"])}'
-
-
-def _inside_object(schema: Any, value: dict[str, Any], at: tuple[str, ...], root: Any) -> Iterator[Fault]:
-    for name in schema.get("required", ()):
-        if name not in value:
-            yield at, value, f'"required": {_short(name)}'
-    known = schema.get("properties", {})
-    patterns = schema.get("patternProperties", {})
-    for name, inner in value.items():
-        fitting = [known[name]] if name in known else []
-        fitting += [part for pattern, part in patterns.items() if _matches(pattern, name)]
-        if not fitting and (other := schema.get("additionalProperties", True)) is False:
-            yield (*at, name), inner, '"additionalProperties": false'
-        for part in fitting or [other]:
-            yield from _faults(part, inner, (*at, name), root)
-        if "propertyNames" in schema:
-            yield from _faults(schema["propertyNames"], name, (*at, name), root)
-        if name in schema.get("dependentSchemas", ()):
-            yield from _faults(schema["dependentSchemas"][name], value, at, root)
-
-
-def _target(ref: str, root: Any) -> Any:
-    """Give what a reference inside the schema names.
-
-    Raises:
-        LookupError, ValueError, TypeError: nothing.
-    """
-    if ref != "#" and not ref.startswith("#/"):
-        raise LookupError(ref)
-    from urllib.parse import unquote
-
-    found = root
-    for word in ref.split("/")[1:]:
-        name = unquote(word).replace("~1", "/").replace("~0", "~")
-        found = found[int(name)] if isinstance(found, list) else found[name]
-    return found
-
-
-def _mistakes(schema: Any, root: Any, at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Find what is no schema, and what cannot be checked."""
-    if isinstance(schema, bool) and at:
-        return
-    if not isinstance(schema, dict):
-        yield at, _short(schema)
-        return
-    for name, rule in schema.items():
-        if name in _UNKNOWN or not _is_rule(name, rule, root):
-            yield (*at, name), _short(rule)
-    for where, inner in _parts(schema):
-        yield from _mistakes(inner, root, (*at, *where))
-
-
-def _parts(schema: dict[str, Any]) -> Iterable[tuple[tuple[str, ...], Any]]:
-    for name in (*_ONE, *_LISTS, *_NAMED):
-        inner = schema.get(name, True)
-        if isinstance(inner, list):
-            yield from (((name, str(index)), part) for index, part in enumerate(inner))
-        elif name in _NAMED:
-            yield from (((name, key), part) for key, part in ({} if inner is True else inner).items())
-        else:
-            yield (name,), inner
-
-
-def _is_rule(name: str, rule: Any, root: Any) -> bool:
-    """Whether this may stand behind that keyword; keywords that nobody knows are remarks."""
-    try:
-        if name == "type":
-            return all(word in _TYPES for word in ([rule] if isinstance(rule, str) else rule))
-        if name in ("enum", *_LISTS):
-            return isinstance(rule, list)
-        if name == "required":
-            return isinstance(rule, list) and all(isinstance(word, str) for word in rule)
-        if name == "pattern":
-            return re.compile(rule) is not None
-        if name == "patternProperties":
-            return all(re.compile(pattern) for pattern in rule)
-        if name == "$ref":
-            return isinstance(_target(rule, root), (dict, bool))
-    except (re.error, LookupError, ValueError, TypeError, AttributeError):
-        return False
-    if name in _NUMBERS:
-        return _is_number(rule) and (name != "multipleOf" or rule > 0)
-    if name in _COUNTS:
-        return _is_number(rule) and rule >= 0
-    return isinstance(rule, dict) or name not in (*_NAMED, "dependentRequired")
