@@ -52,8 +52,10 @@ def as_a_reader(simulator, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_BASE_URL", simulator.base_url)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-reader")
+    monkeypatch.setenv("SKK_DATABASE_URL", f"sqlite:///{tmp_path}/data/skk.db")
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", "azure-key")
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", simulator.base_url.removesuffix("/v1"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO())  # a program that is called reads what is piped in: nothing
     (tmp_path / "cat.png").write_bytes(draw("cat"))
     (tmp_path / "config.ini").write_text(f"[OpenAI]\nAPI_SECRET_KEY = sk-file\nBASE_URL = {simulator.base_url}\n")
     return tmp_path
