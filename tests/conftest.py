@@ -11,6 +11,9 @@ from hypothesis import settings
 settings.register_profile("skk", deadline=None, print_blob=True)
 settings.load_profile("skk")
 
+# The programs under test start as a person's do, with byte code: without it each start takes a second.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A shell's background jobs ignore Ctrl-C, and so would the programs that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
