@@ -125,6 +125,7 @@ class Terminal:
 
     Attributes:
         written: all that the program wrote.
+        has_ended: whether it has been seen that nothing more will come.
         process: the program.
     """
 
@@ -132,6 +133,7 @@ class Terminal:
         import pty
 
         self.written = ""
+        self.has_ended = False
         self.screen = pyte.HistoryScreen(columns, rows, history=10_000, ratio=0.5)
         self._stream = pyte.ByteStream(self.screen)
         self._person, self._inner = pty.openpty()
@@ -164,6 +166,8 @@ class Terminal:
             try:
                 self._take(deadline - time.monotonic())
             except (pexpect.EOF, pexpect.TIMEOUT):
+                if holds(lines := self.lines()):
+                    break
                 raise AssertionError(f"{wanted} is not there", self.lines(), self.written[-500:]) from None
         return lines
 
@@ -174,12 +178,12 @@ class Terminal:
             while (left := deadline - time.monotonic()) > 0:
                 self._take(left)
 
-    def has_ended(self):
-        """Tell whether the program has ended."""
-        return self.process.poll() is not None
-
     def _take(self, seconds):
-        data = self._child.read_nonblocking(65536, max(seconds, 0))
+        try:
+            data = self._child.read_nonblocking(65536, max(seconds, 0))
+        except pexpect.EOF:
+            self.has_ended = True
+            raise
         self.written += data.decode("utf-8", "replace")
         self._stream.feed(data)
 

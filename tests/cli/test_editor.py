@@ -145,7 +145,9 @@ def test_words_for_one_prompt(editor):
     one = editor()
     one.type("\x03")
     one.see("name:")
-    one.type("/he\t\x1b[A\x03小\t\r")
+    one.type("/he\t\x1b[A")
+    one.see("name: /he")
+    one.type("\x15小\t\r")
     one.see(f"name: {'小明'!a}")
 
 

@@ -29,8 +29,8 @@ sys.exit(main())
 def chat(served, terminal):
     """Start a talk at a terminal, and wait for its prompt."""
 
-    def start(*options, **settings):
-        one = terminal("chat", "--user", "小明", *options, **settings)
+    def start(*options, kept=False, **settings):
+        one = terminal("chat", "--user", "小明", *([] if kept else ["--no-save"]), *options, **settings)
         one.see("【小明】")
         return one
 
@@ -66,19 +66,19 @@ def test_nothing_large_is_loaded_before_the_first_prompt(served, terminal, tmp_p
 
 def test_former_talks_questions_come_back(chat):
     """Arrow-up brings what was asked in another talk; the program keeps no file for it."""
-    first = chat()
+    first = chat(kept=True)
     first.type("1+1=?\r")
     first.until(prompted)
     first.type("\x04")
     first.leave()
-    one = chat()
+    one = chat(kept=True)
     one.type("\x1b[A")
     one.see("【小明】1+1=?")
 
 
 def test_the_name_is_asked_and_completed(chat, terminal):
     """Who talks is asked for; a name that was there before is completed."""
-    first = chat()
+    first = chat(kept=True)
     first.type("1+1=?\r")
     first.until(prompted)
     first.type("\x04")
@@ -189,7 +189,7 @@ def test_ctrl_c_stops_an_answer_and_keeps_what_was_shown(chat, served):
 def test_ctrl_c_twice_always_leaves(chat, served):
     """Once for the text that was typed, or the answer; once for the talk."""
     served.fail("stall")
-    one = chat()
+    one = chat(kept=True)
     one.type("?\r")
     one.see("【小明】?")
     one.type("\x03")
@@ -205,19 +205,27 @@ def test_ctrl_c_twice_always_leaves(chat, served):
 def test_ctrl_c_at_random_moments(chat, served):
     """Thirty of them, wherever the talk is: it goes on or has left with 130, and nothing is a traceback."""
     chosen = random.Random(5)
-    left = []
-    one = chat()
-    for _ in range(30):
+    talks = []
+
+    def begin():
+        talks.append(chat())
+        talks[-1].type("1+1=?\r")
+        talks[-1].until(lambda lines: prompted(lines) and len(lines) > 2)
+
+    begin()
+    for moment in range(30):
+        one = talks[-1]
         served.reply("# head\n\nsome *words* and `code`\n\n" * 9)
         served.delay(chosen.choice([0, 0.01]))
         one.type(chosen.choice(["?\r", "text", "/regenerate\r", "/edit ??\r", "?\r1+1=?\r", "/window\r"]))
-        one.wait(chosen.choice([0, 0.005, 0.02, 0.1, 0.3]))
+        one.wait(chosen.choice([0, 0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1]))
         one.type("\x03")
-        if one.has_ended():
-            left.append(one)
-            one = chat()
-    served.clear()
-    one.type("\r1+1=?\r")
-    one.until(lambda lines: one.has_ended() or "1+1=2" in lines)
-    assert not [each.written for each in [*left, one] if "Traceback" in each.written]
-    assert {each.leave() for each in left} <= {130, -signal.SIGINT}  # a shell says 130 of both
+        one.type(f"#{moment}")
+        one.until(lambda lines, one=one, mark=f"】#{moment}": one.has_ended or mark in lines[-1])
+        if one.has_ended:
+            begin()
+        else:
+            one.type("\x15")  # Ctrl-U
+    talks[-1].type("\x04")
+    assert not [one.written for one in talks if "Traceback" in one.written]
+    assert {one.leave() for one in talks} <= {0, 130, -signal.SIGINT}  # a shell says 130 of the last two
