@@ -8,7 +8,6 @@ import os
 import pathlib
 import random
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -58,6 +57,7 @@ class Server:
 
     def __init__(self, binaries):
         self.binaries = binaries
+        self.process = None
         self.tidy = False  # whether our tables are there, as they should be
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="skk-pg-"))
         self.other = {}
@@ -103,20 +103,20 @@ class Server:
         command = [self.binaries / "postgres", "-D", data]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
-        log = open(self.folder / "log", "wb")  # noqa: SIM115
-        with log:
-            self.process = subprocess.Popen(command, **{**told, "stdout": log, "stderr": log})
+        with open(self.folder / "log", "wb") as log:
+            # the shell sees its input end when the tests do, however they do
+            watch = ["/bin/sh", "-c", '"$@" & cat >/dev/null; kill -INT $!; wait', "sh", *command]
+            self.process = subprocess.Popen(watch, **{**told, "stdout": log, "stderr": log}, stdin=subprocess.PIPE)
         for _ in range(600):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return
-            if self.process.poll() is not None:
-                break
             time.sleep(0.02)
         raise RuntimeError((self.folder / "log").read_text(errors="replace"))
 
     def stop(self):
-        self.process.send_signal(signal.SIGINT)  # it ends all sessions and then itself
-        self.process.wait(30)
+        if self.process:
+            self.process.stdin.close()
+            self.process.wait(30)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def url(self, database="skk"):
@@ -156,8 +156,7 @@ def server():
         found.run("CREATE DATABASE skk", database="postgres")
         yield found
     finally:
-        if hasattr(found, "process"):
-            found.stop()
+        found.stop()
 
 
 @pytest.fixture
