@@ -158,6 +158,18 @@ def test_a_resize_at_the_prompt(chat):
     assert 1 == sum("今天" in line for line in one.see("怎么样?"))
 
 
+def test_a_reader_that_leaves_ends_the_talk_in_silence(program, served):
+    """`skk chat | head -1`: when nobody reads any more, nothing is told, and nothing stays."""
+    process = program("chat", "--no-save")
+    process.stdin.write(b"1+1=?\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == b"1+1=2\n"
+    process.stdout.close()
+    process.stdin.write(b"1+2=?\n")
+    process.stdin.close()
+    assert (b"", 1) == (process.stderr.read(), process.wait(60))
+
+
 def test_a_window_that_is_closed_ends_the_program(chat):
     """Nobody reads any more: no traceback, and no process that stays."""
     one = chat()
@@ -200,6 +212,7 @@ def test_ctrl_c_twice_always_leaves(chat, served):
     one.until(prompted)
     one.type("\x03")
     assert (130, False) == (one.leave(), "Traceback" in one.written)
+    assert len(one.lines()) == one.screen.cursor.y  # the shell's prompt follows without an empty line
 
 
 def test_ctrl_c_at_random_moments(chat, served):

@@ -297,3 +297,14 @@ def test_one_key_is_always_ready():
     """A single key has the face of a pool, and learns nothing."""
     lease = OneKey(None).acquire(0.0)
     assert (lease.secret, lease.fingerprint, lease.report(refused())) == (None, None, False)
+
+
+def test_a_chat_names_the_keys_that_pay(pool, monkeypatch):
+    """By fingerprints, in list order, each with what keeps it from serving; never a key."""
+    from skk.openai import Chat
+
+    monkeypatch.setenv("OPENAI_API_KEY", KEYS[0])
+    refuse_all(pool, Kind.RATE_LIMITED, retry_after=12)
+    names = [fingerprint(key) for key in KEYS]
+    told = [f"{names[0]} rate_limited for 12 s", *names[1:]]
+    assert (told, names[:1], []) == (Chat(pool).keys, Chat().keys, Chat(lambda: KEYS[0]).keys)

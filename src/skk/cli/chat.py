@@ -107,7 +107,8 @@ def chat(wanted: Wanted, environment: Environment, user: str | None, resume: str
             if talk.begin(user, resume):
                 return talk.hold()
         except KeyboardInterrupt:  # at a prompt
-            environment.tell("")
+            if not talk.editor.edits:  # else the cursor is on a new line already
+                environment.tell("")
             return 130
         return 0
 
