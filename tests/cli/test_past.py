@@ -137,7 +137,7 @@ def test_what_the_limit_let_go_is_told_and_shown(skk_here, talk):
     talk(*COUNTING, options=("--max-messages", "2"))
     seen, everything = skk_here("show"), skk_here("show", "--all")
     assert ["  0  [user] 再往后是几?", "  1  [assistant] 52"] == seen.out.splitlines()[1:]
-    assert "the limit has let 2 messages go: --all shows them, too\n" == seen.err
+    assert "2 more that the limit has let go: --all shows them\n" == seen.err
     assert ["  -  ([user] 自然数50的后面是几?)", "  -  ([assistant] 51)"] == everything.out.splitlines()[1:3]
     assert "" == everything.err
 
@@ -279,7 +279,7 @@ def test_several_are_removed_at_once(skk_here, kept):
     for each in "abc":
         kept(each)
     seen = skk_here("rm", "1", "2", "1", "-y")
-    assert (0, "", "2 conversations removed\n") == seen
+    assert (0, "", "removed: 2\n") == seen
     assert ["a"] == titles(skk_here("history"))
 
 
@@ -309,7 +309,7 @@ def test_a_person_is_asked(skk_here, kept, answer, left):
     """What will go is shown first; anything but a yes leaves it."""
     kept("a")
     seen = skk_here("rm", "1", lines=answer, terminal=True)
-    assert (int(bool(left)), True) == (seen.status, "【Ada】a\nremove 1 conversations for good? [y/N] " in seen.err)
+    assert (int(bool(left)), True) == (seen.status, "【Ada】a\nremove for good what is listed here? [y/N] " in seen.err)
     assert left == titles(skk_here("history"))
 
 

@@ -59,7 +59,7 @@ def shown(seen):
 def test_every_user_s_talk_becomes_a_conversation(skk_here, users_file):
     """Under the user's name; where nothing was said there is none."""
     seen = skk_here("import", "user_messages.json")
-    assert (0, "user_messages.json: 2 talks, 2 of them new\n") == (seen.status, seen.err)
+    assert (0, "user_messages.json: 2 new, 0 kept already\n") == (seen.status, seen.err)
     assert ["【ada】hi", "【小明】自然数50的后面是几?"] == listed(seen) == listed(skk_here("history"))
 
 
@@ -104,7 +104,7 @@ def test_importing_twice_doubles_nothing(skk_here, users_file):
     skk_here("import", "user_messages.json")
     users_file({**USERS, "eve": classic("you")})
     seen = skk_here("import", "user_messages.json")
-    assert (["【eve】you"], "user_messages.json: 3 talks, 1 of them new\n") == (listed(seen), seen.err)
+    assert (["【eve】you"], "user_messages.json: 1 new, 2 kept already\n") == (listed(seen), seen.err)
     assert 3 == len(listed(skk_here("history")))
 
 
@@ -112,14 +112,14 @@ def test_what_was_gone_on_with_is_not_doubled(skk_here, users_file, served):
     """Its beginning is the talk of the file, also where the limit has let it go."""
     skk_here("import", "user_messages.json")
     skk_here("chat", "--user", "小明", "--resume", "1", "--max-messages", "2", lines=["再往后是几?"])
-    assert "2 talks, 0 of them new" in skk_here("import", "user_messages.json").err
+    assert "0 new, 2 kept already" in skk_here("import", "user_messages.json").err
 
 
 def test_another_talk_with_the_same_beginning_is_new(skk_here, users_file):
     """Only what is there in full is not kept again."""
     skk_here("import", "user_messages.json")
     users_file({"ada": classic("hi", "good day")})
-    assert "1 talks, 1 of them new" in skk_here("import", "user_messages.json").err
+    assert "1 new, 0 kept already" in skk_here("import", "user_messages.json").err
 
 
 def test_a_damaged_file_brings_nothing_in(skk_here, users_file, tmp_path):
@@ -177,7 +177,7 @@ def test_an_archive_names_nobody(skk_here, archive, monkeypatch):
 def test_the_same_talk_of_two_users_is_kept_twice(skk_here, archive):
     """Each has conversations of their own."""
     skk_here("import", "talk.json", "--user", "Ada")
-    assert "1 of them new" in skk_here("import", "talk.json", "--user", "Grace").err
+    assert "1 new" in skk_here("import", "talk.json", "--user", "Grace").err
 
 
 def test_what_is_exported_is_what_was_imported(skk_here, archive, tmp_path):
@@ -235,8 +235,8 @@ def backed_up(skk_here, users_file):
 
 def test_a_backup_brings_everything_back(skk_here, backed_up):
     """Both say what they hold."""
-    assert (0, "", "b.db: 2 conversations of 2 users saved\n") == backed_up
-    assert (0, "", "b.db: 2 conversations of 2 users restored\n") == skk_here("restore", "b.db", "-y")
+    assert (0, "", "b.db: saved (conversations: 2, users: 2)\n") == backed_up
+    assert (0, "", "b.db: restored (conversations: 2, users: 2)\n") == skk_here("restore", "b.db", "-y")
     assert ["【ada】hi", "【小明】自然数50的后面是几?"] == listed(skk_here("history"))
 
 

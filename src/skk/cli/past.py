@@ -204,7 +204,7 @@ def _show(
     shown = [one for one in messages if everything or not one.trimmed]
     print_it(environment, row, shown)
     if len(shown) < len(messages):
-        sentence = mark("the limit has let {count} messages go: --all shows them, too")
+        sentence = mark("{count} more that the limit has let go: --all shows them")
         environment.tell(say(sentence, count=len(messages) - len(shown)))
     return 0
 
@@ -392,7 +392,7 @@ def _rm(environment: Environment, wanted: Sequence[str], user: str | None, *, ye
         if not yes:
             for row in rows.values():
                 environment.tell(clean(f"{row.id}  【{row.user}】{row.title}"))
-            if not agreed(environment, say(mark("remove {count} conversations for good? [y/N] "), count=len(rows))):
+            if not agreed(environment, say(mark("remove for good what is listed here? [y/N] "))):
                 environment.tell(say(mark("nothing was removed")))
                 return 1
         for id in rows:
@@ -400,5 +400,5 @@ def _rm(environment: Environment, wanted: Sequence[str], user: str | None, *, ye
                 runner.run(store.remove(id))
             except ConversationNotFoundError:  # another program was faster
                 continue
-    environment.tell(say(mark("{count} conversations removed"), count=len(rows)))
+    environment.tell(say(mark("removed: {count}"), count=len(rows)))
     return 0

@@ -112,8 +112,8 @@ def _import(environment: Environment, path: str, user: str | None) -> int:
         rows = runner.run(import_talks(store, talks))
     for line in listing(reversed(rows), whose=True):
         environment.write(line + "\n")
-    sentence = mark("{path}: {count} talks, {new} of them new")
-    environment.tell(say(sentence, path=clean(path), count=len(talks), new=len(rows)))
+    sentence = mark("{path}: {new} new, {old} kept already")
+    environment.tell(say(sentence, path=clean(path), new=len(rows), old=len(talks) - len(rows)))
     if rows and environment.stdout_is_terminal:
         environment.tell(say(mark("skk chat --resume {id} goes on with one"), id=rows[-1].id))
     return 0
@@ -175,7 +175,7 @@ def _backup(environment: Environment, path: str) -> int:
     if os.path.exists(native(path)) and not _is_backup(path):  # a backup may take the place of the one before
         raise ConfigurationError(mark("{path} is there already: name another file, or remove that one"), path=path)
     asyncio.run(backup(database_url(), native(path)))
-    _tell_all(environment, mark("{path}: {conversations} conversations of {users} users saved"), path)
+    _tell_all(environment, mark("{path}: saved (conversations: {conversations}, users: {users})"), path)
     return 0
 
 
@@ -195,7 +195,7 @@ def _restore(environment: Environment, path: str, *, yes: bool) -> int:
     from skk.service import restore
 
     asyncio.run(restore(database_url(), native(path)))
-    _tell_all(environment, mark("{path}: {conversations} conversations of {users} users restored"), path)
+    _tell_all(environment, mark("{path}: restored (conversations: {conversations}, users: {users})"), path)
     return 0
 
 
