@@ -148,9 +148,9 @@ def test_files_wait_when_a_question_fails(talk, served, tmp_path):
 def test_a_file_is_named_in_a_question(at_terminal, served, tmp_path):
     """@path puts it there, and that is told."""
     (tmp_path / "a.txt").write_text("inside")
-    seen = at_terminal("看@a.txt，好吗", "write to me@a.txt")
-    assert (True, True) == ("attached: a.txt\n" in seen.err, "inside" in str(said(served)[0][1]))
-    assert ("user", "write to me@a.txt") == said(served)[-1]
+    seen = at_terminal("看@a.txt，好吗", "write to me@a.txt", "what is \\@a.txt")
+    assert (1, True) == (seen.err.count("attached: a.txt\n"), "inside" in str(said(served)[0][1]))
+    assert ["write to me@a.txt", "what is \\@a.txt"] == [said(served)[at][1] for at in (-3, -1)]
 
 
 def test_what_is_piped_in_names_no_file(talk, served, tmp_path):

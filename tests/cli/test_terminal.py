@@ -242,3 +242,4 @@ def test_ctrl_c_at_random_moments(chat, served):
     talks[-1].type("\x04")
     assert not [one.written for one in talks if "Traceback" in one.written]
     assert {one.leave() for one in talks} <= {0, 130, -signal.SIGINT}  # a shell says 130 of the last two
+    assert all(one.shows_keys() for one in talks)

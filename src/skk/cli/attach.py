@@ -28,8 +28,8 @@ _LANGUAGES = {"txt": "", "text": "", "log": "", "py": "python", "js": "javascrip
 _LANGUAGES |= {"rb": "ruby", "sh": "bash", "yml": "yaml", "md": "markdown", "h": "c", "cc": "cpp", "hpp": "cpp"}
 _LANGUAGES |= {"cs": "csharp", "kt": "kotlin", "ps1": "powershell", "htm": "html", "svg": "xml", "jsonl": "json"}
 
-# A mention begins where no word or address stands before its "@".
-_MENTION = re.compile(r"""(?<![A-Za-z0-9._%+/@-])@(?:"([^"\n]+)"|([^\s"]\S{0,1023}))""")
+# A mention begins where no word or address stands before its "@", and no backslash: that is how to write of one.
+_MENTION = re.compile(r"""(?<![A-Za-z0-9._%+/@\\-])@(?:"([^"\n]+)"|([^\s"]\S{0,1023}))""")
 # A path may end here: before the end, a sign that sentences are made of, or a letter that is not ASCII (Chinese is
 # written without blanks).
 _END = re.compile(r"""\.*(?:\Z|[,;:!?'"()\[\]{}<>|*`]|[^\x00-\x7f])""")

@@ -309,6 +309,7 @@ class Talk:
 
     def leave(self) -> None:
         """Close what was opened."""
+        self.editor.close()
         if self._keeping is not None:
             self._keeping.close()
 

@@ -21,7 +21,7 @@ _COMMAND = re.compile(r"/([A-Za-z]*)\Z")
 _MODEL = re.compile(r"/model[ \t]+(\S*)\Z")
 # A file is named after a command, to the end of the line, or behind an "@" that is not one of an e-mail address.
 _FILE = re.compile(r"/(?:attach|export|load|save)[ \t]+(\"?[^\"\n]*)\Z")
-_MENTION = re.compile(r"(?<![A-Za-z0-9_.%+\-@\\])@(\"[^\"\n]*|[^\s\"]*)\Z")
+_MENTION = re.compile(r"(?<![A-Za-z0-9_.%+/@\\-])@(\"[^\"\n]*|[^\s\"]*)\Z")
 
 # More of them nobody reads in a menu.
 _MOST_FILES = 200
