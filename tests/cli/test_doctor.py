@@ -3,6 +3,7 @@
 import asyncio
 import email.utils
 import json
+import re
 import shutil
 import signal
 import socket
@@ -11,11 +12,13 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
-from skk.cli.checks import clock, data, model, proxy
+from skk.cli.checks import NEEDED, clock, data, model, proxy
 from skk.cli.settings import Found
 from skk.errors import fingerprint
 
@@ -102,6 +105,14 @@ def nowhere():
 
 def in_words(finding):
     return (finding.state, finding.said, finding.step)
+
+
+def test_the_packages_are_those_of_the_extras():
+    """What is missing is told by what `skk[cli]` brings: its list and the doctor's are one."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = project["project"]["optional-dependencies"]
+    wanted = {re.split(r"[\[<>=]", line)[0] for line in extras["cli"] + extras["store"]} - {"skk"}
+    assert set(NEEDED) == wanted
 
 
 class TestTheService:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from .environment import Environment
 
-__all__ = ["FAIL", "OK", "WARN", "Finding", "clock", "data", "examine", "model", "proxy"]
+__all__ = ["FAIL", "NEEDED", "OK", "WARN", "Finding", "clock", "data", "examine", "model", "proxy"]
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 
@@ -38,7 +38,10 @@ OK, WARN, FAIL = "ok", "warn", "fail"
 _PATIENCE, _PATIENCE_WITH_PROXY, _MOST_SKEW = 10.0, 3.0, 300.0
 
 # What `skk[cli]` brings, and what other extras bring: the program works without those.
-_NEEDED = ("click", "rich", "prompt_toolkit", "platformdirs", "sqlalchemy", "aiosqlite", "alembic")
+NEEDED = (
+    *("click", "jsonschema", "platformdirs", "prompt_toolkit", "rich"),
+    *("sqlalchemy", "aiosqlite", "alembic"),
+)
 _MORE = ("asyncpg", "redis", "aiohttp", "socksio")
 
 
@@ -128,11 +131,11 @@ def _version(package: str) -> str | None:
 
 
 def _extras() -> Finding:
-    versions = {name: _version(name) for name in (*_NEEDED, *_MORE)}
+    versions = {name: _version(name) for name in (*NEEDED, *_MORE)}
     said = ", ".join(f"{name} {version}" for name, version in versions.items() if version is not None)
     if missing := [name for name, version in versions.items() if version is None]:
         said = say(mark("{there}; not installed: {missing}"), there=said, missing=", ".join(missing))
-    if set(missing) & set(_NEEDED):
+    if set(missing) & set(NEEDED):
         return Finding("packages", WARN, said, "pip install 'skk[cli]'")
     return Finding("packages", OK, said)
 
