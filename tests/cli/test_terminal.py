@@ -10,12 +10,15 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 
 COUNTING = ("自然数50的后面是几?", "再往后是几?")
 
-# Writes down each large module that is imported, and holds it back until the file "go" is there.
+# Holds each large module back until the file "go" is there; "early" says that one was wanted before the prompt came,
+# for which the terminal is told to show no keys.
 HOLDING = """
-import os, sys, time
+import os, sys, termios, time
 
 def hold(event, details):
     if event == "import" and details[0] in {"openai", "rich", "sqlalchemy", "pygments", "alembic", "skk.service"}:
+        if termios.tcgetattr(0)[3] & termios.ECHO:
+            open("early", "w").close()
         while not os.path.exists("go"):
             time.sleep(0.01)
 
@@ -62,6 +65,7 @@ def test_nothing_large_is_loaded_before_the_first_prompt(served, terminal, tmp_p
     (tmp_path / "go").touch()
     one.type("\r")
     one.see("1+1=2")
+    assert not (tmp_path / "early").exists()
 
 
 def test_former_talks_questions_come_back(chat):
@@ -213,6 +217,19 @@ def test_ctrl_c_twice_always_leaves(chat, served):
     one.type("\x03")
     assert (130, False) == (one.leave(), "Traceback" in one.written)
     assert len(one.lines()) == one.screen.cursor.y  # the shell's prompt follows without an empty line
+
+
+def test_ctrl_c_leaves_also_while_something_is_loaded(served, terminal):
+    """Pressed until the program has gone, wherever that is on its way out: nothing is a traceback."""
+    one = terminal("chat", "--user", "小明", python=("-c", HOLDING))
+    one.see("【小明】")
+    for _ in range(20):
+        one.type("\x03")
+        one.wait(0.1)
+        if one.has_ended:
+            break
+    left = one.leave() in (130, -signal.SIGINT)
+    assert (True, True, False) == (left, one.shows_keys(), "Traceback" in one.written)
 
 
 def test_ctrl_c_at_random_moments(chat, served):
