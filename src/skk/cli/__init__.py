@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None, environment: Environment | None
     """
     if arguments is None:
         _collect_seldom()
+        sys.unraisablehook = _tell_unraisable
     try:
         return _main(arguments, environment)
     except KeyboardInterrupt:  # before the program, or after it
@@ -52,6 +53,12 @@ def _collect_seldom() -> None:
     """
     gc.set_threshold(100_000)
     atexit.register(gc.freeze)
+
+
+def _tell_unraisable(found: sys.UnraisableHookArgs) -> None:
+    """Say nothing of a Ctrl-C that came where Python can raise nothing, such as a weak reference's end."""
+    if not issubclass(found.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(found)
 
 
 def _main(arguments: Sequence[str] | None, environment: Environment | None) -> int:

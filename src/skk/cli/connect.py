@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from skk.config import DEFAULT_IMAGE_MODEL, user_config_path, user_settings
@@ -82,6 +83,11 @@ class Wanted:
 
         return {"api_key": "simulator", "base_url": until.enter_context(Simulator()).base_url}
 
+    def client(self, service: dict[str, Any]) -> dict[str, Any]:
+        """Give what a call without memory needs, beside what `service` gave."""
+        given = {"base_url": self.base_url, "key_file": self.key_file, **service}
+        return {name: value for name, value in given.items() if value is not None}
+
     def chat(self, **instead: Any) -> Chat:
         """Give the chat; `instead` goes before what was asked for."""
         from skk.openai import Chat
@@ -115,6 +121,7 @@ def load_sdk() -> None:
     import threading
 
     def load() -> None:
-        from skk.transport import AsyncWire  # noqa: F401
+        with contextlib.suppress(Exception):  # whoever leaves meanwhile is told nothing; the request loads it again
+            from skk.transport import AsyncWire  # noqa: F401
 
     threading.Thread(target=load, name="skk-load-sdk", daemon=True).start()
