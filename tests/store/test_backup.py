@@ -1,6 +1,7 @@
 """Backup and restore: all or nothing, from either engine into the other."""
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import stat
@@ -248,3 +249,24 @@ def test_a_killed_restore_has_done_all_or_nothing(url, file, kills, fork):
         assert found in ([new] if done else [old, new])
         if found == new:
             break
+
+
+async def test_nobody_comes_in_while_a_store_is_restored(url):
+    """Who opens it meanwhile is told to try again; then all goes on."""
+    from skk.store.engine import address, locked, make_engine
+
+    where = address(url)
+    async with open_store(url):
+        pass
+    async with contextlib.AsyncExitStack() as stack:
+        if where.path:
+            stack.enter_context(locked(where.path, alone=True))
+        else:
+            engine = make_engine(where, alone=True)
+            stack.push_async_callback(engine.dispose)
+            await stack.enter_async_context(engine.connect())
+        with pytest.raises(StoreBusyError, match="being restored"):
+            async with open_store(url):
+                pass
+    async with open_store(url) as store:
+        assert [] == await store.users()

@@ -1,5 +1,6 @@
 """What a store promises, the same on both engines."""
 
+import asyncio
 import re
 
 import pytest
@@ -213,6 +214,7 @@ SAID = [
     "自然数50的后面是几?",
     "ΣΊΣΥΦΟΣ",
     "Straße",
+    "Rene\u0301",
 ]
 
 
@@ -223,7 +225,8 @@ SAID = [
         ("_", "under_score"), ("r_s", "under_score"), ("\\", r"back\slash"), ("k\\s", r"back\slash"),
         ('"', 'say "hi"'), ('y "h', 'say "hi"'), ("'", "it's"), ("t's", "it's"), ("几", "自然数50的后面是几?"),
         ("后面", "自然数50的后面是几?"), ("自然数", "自然数50的后面是几?"), ("50的", "自然数50的后面是几?"),
-        ("σίσυφοσ", "ΣΊΣΥΦΟΣ"), ("STRASSE", "Straße"), ("h%d", None), ("h_ll", None), ("数自然", None), ("* OR", None),
+        ("σίσυφοσ", "ΣΊΣΥΦΟΣ"), ("STRASSE", "Straße"), ("h%d", None), ("ren\u00e9", "Rene\u0301"), ("NE\u0301", "Rene\u0301"),
+        ("rene", None), ("\u0301", None), ("h_ll", None), ("数自然", None), ("* OR", None),
     ],
 )  # fmt: skip
 async def test_search_finds_what_holds_the_text(store, wanted, found):
@@ -283,3 +286,18 @@ async def test_the_last_questions_of_a_user(store, talk):
     await store.save(one.id, 1, add=talk("4"), trim=[0])
     assert ["4", "2", "1"] == await store.questions("ann")
     assert ["4", "2"] == await store.questions("ann", 2)
+
+
+async def test_what_is_read_is_of_one_moment(store, talk):
+    """While others save: the conversation and its messages are those of one version."""
+    made, _ = await store.create("ann")
+
+    async def write():
+        for version in range(1, 41):
+            await store.save(made.id, version, add=talk("1", "2"))
+
+    writing = asyncio.ensure_future(write())
+    while not writing.done():
+        found = await asyncio.gather(*(store.read(made.id) for _ in range(3)))
+        assert [2 * (row.version - 1) for row, _ in found] == [len(rows) for _, rows in found]
+    await writing
