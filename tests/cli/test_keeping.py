@@ -265,3 +265,19 @@ def test_a_store_that_cannot_be_opened(talk, tmp_path, monkeypatch):
     seen = talk("a")
     assert (1, "", 1) == (seen.status, seen.out, seen.err.count("\n"))
     assert str(tmp_path / "file") in seen.err
+
+
+# ---- what the service has
+
+
+def test_the_service_s_models_are_proposed(terminal, served):
+    """Behind /model, as soon as the service has told them; without it nothing waits."""
+    person = terminal("chat", "--user", "Ada", "--model", "mine")
+    person.see("【Ada】")
+    person.type("/model ")
+    person.see("/model", "mine")
+    while not any(request.path.endswith("/models") for request in served.requests):
+        person.wait(0.05)
+    person.wait(0.2)
+    person.type("g")
+    person.see("/model g", "gpt-6-luna")

@@ -97,11 +97,11 @@ def chat(wanted: Wanted, environment: Environment, user: str | None, resume: str
         SkkError, OSError: it could not begin.
     """
     with contextlib.ExitStack() as stack:
-        make = partial(wanted.chat, **wanted.service(environment, stack))
+        service = wanted.service(environment, stack)
         import asyncio  # 40 ms; the SDK needs it too
 
         runner = stack.enter_context(asyncio.Runner())
-        talk = Talk(make, wanted, environment, runner, keeping=Keeping(runner) if kept else None)
+        talk = Talk(wanted, service, environment, runner, keeping=Keeping(runner) if kept else None)
         stack.callback(talk.leave)
         try:
             if talk.begin(user, resume):
@@ -117,8 +117,8 @@ class Talk:
     """One person's talk at a terminal.
 
     Args:
-        make: makes a chat as it was asked for.
         wanted: what was asked for on the command line.
+        service: what a chat needs beside that; see `Wanted.service`.
         environment: where the person is.
         runner: runs what waits for the service; Ctrl-C stops that, and not the talk.
         keeping: where the conversations are kept; None to keep nothing.
@@ -132,20 +132,22 @@ class Talk:
 
     def __init__(
         self,
-        make: Callable[..., Chat],
         wanted: Wanted,
+        service: dict[str, Any],
         environment: Environment,
         runner: asyncio.Runner,
         *,
         keeping: Keeping | None,
     ) -> None:
-        self.chat = make()
+        self.chat = wanted.chat(**service)
         self.environment = environment
         self.conversation: Conversation | None = None
         self.attached: dict[str, list[dict[str, Any]]] = {}
         self.user = ""
         self.editor = Editor(environment, runner, commands=commands, models=self._models, past=self._past)
-        self._make = make
+        self._service = service
+        self._named: list[str] = []
+        self._naming: asyncio.Task[None] | None = None
         self._wanted = wanted
         self._runner = runner
         self._keeping = keeping
@@ -195,7 +197,7 @@ class Talk:
         """
         from skk.service import Conversation
 
-        self.chat = self._make() if chat is None else chat
+        self.chat = self._wanted.chat(**self._service) if chat is None else chat
         self.conversation = Conversation(store, self.user if row is None else row.user, self.chat)
         if row is None:
             return
@@ -206,7 +208,7 @@ class Talk:
 
     def new(self) -> None:
         """Begin another conversation; the one of now stays kept."""
-        self._move(self._make())
+        self._move(self._wanted.chat(**self._service))
 
     def fork(self) -> None:
         """Go on in a copy; the conversation of now stays as it is."""
@@ -221,7 +223,20 @@ class Talk:
             self.converse(self._runner.run(self._keeping.store()), None, chat)
 
     def _models(self) -> list[str]:
-        return [self.chat.model]
+        """Give the models that can be named: the one of now, and the service's as soon as it has told them."""
+        if self._naming is None:
+            self._naming = self._runner.get_loop().create_task(self._name_models())
+        return [self.chat.model, *(name for name in self._named if name != self.chat.model)]
+
+    async def _name_models(self) -> None:
+        import asyncio
+        from importlib import import_module
+
+        with contextlib.suppress(SkkError, OSError):  # a proposal that does not come is no trouble
+            await asyncio.to_thread(import_module, "skk.transport.aio")  # the SDK, while the person types
+            from skk.endpoints import async_models
+
+            self._named = sorted(await async_models(**self._wanted.client(self._service)))
 
     async def _past(self) -> list[str]:
         return [] if self._keeping is None else await (await self._keeping.store()).questions(self.user)
@@ -317,9 +332,11 @@ class Talk:
 
     def run(self, waiting: Coroutine[Any, Any, Any]) -> Any:
         """Wait for the service; None if the person did not want to."""
+        from .stopping import Stopped, stoppable
+
         try:
-            return self._runner.run(waiting)
-        except KeyboardInterrupt:
+            return self._runner.run(stoppable(waiting))
+        except (KeyboardInterrupt, Stopped):
             self.environment.tell(say(INTERRUPTED))
             return None
 
