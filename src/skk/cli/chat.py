@@ -335,7 +335,7 @@ class Talk:
         from .stopping import Stopped, stoppable
 
         try:
-            return self._runner.run(stoppable(waiting))
+            return stoppable(self._runner, waiting)
         except (KeyboardInterrupt, Stopped):
             self.environment.tell(say(INTERRUPTED))
             return None

@@ -124,4 +124,5 @@ def load_sdk() -> None:
         with contextlib.suppress(Exception):  # whoever leaves meanwhile is told nothing; the request loads it again
             from skk.transport import AsyncWire  # noqa: F401
 
-    threading.Thread(target=load, name="skk-load-sdk", daemon=True).start()
+    # no daemon: where one is in the middle of loading a library in C when Python ends, that may crash
+    threading.Thread(target=load, name="skk-load-sdk").start()

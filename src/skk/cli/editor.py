@@ -82,15 +82,17 @@ class Editor:
             if on_ready is not None:
                 on_ready()
             return self._environment.read_line(prompt, default)
+        from .stopping import Stopped
+
         words = None if hints is _nothing else hints
         while True:
             try:
-                return self._runner.run(editing.read(prompt, default=default, hints=words, on_ready=on_ready))
+                return editing.read(self._runner, prompt, default=default, hints=words, on_ready=on_ready)
             except EOFError:
                 return None
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, Stopped):
                 if not editing.is_sent:
-                    raise
+                    raise KeyboardInterrupt from None
                 default, on_ready = "", None  # Ctrl-C came right behind Enter: that line is taken back
 
     def above(self, text: str) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 
 from prompt_toolkit.application.current import set_app
@@ -23,6 +22,7 @@ from skk.errors import SkkError
 
 from .completion import Proposal, names_file, propose, proposes
 from .render import explain
+from .stopping import Stopped, listening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,42 +92,53 @@ class Prompt:
             output=writer,
         )
 
-    async def read(self, prompt: str, *, default: str, hints: Words | None, on_ready: Callable[[], None] | None) -> str:
+    def read(
+        self,
+        runner: asyncio.Runner,
+        prompt: str,
+        *,
+        default: str,
+        hints: Words | None,
+        on_ready: Callable[[], None] | None,
+    ) -> str:
         """Give what was typed.
 
         Raises:
             EOFError: Ctrl-D on an empty line, or the terminal has gone.
-            KeyboardInterrupt: Ctrl-C on an empty line, or right behind Enter.
+            Stopped: Ctrl-C on an empty line, or right behind Enter.
         """
         self._hints = hints
         self.is_sent = self._is_stopped = False
-        if self._keyboard is not None:
-            self._keyboard.begin()
+        loop = runner.get_loop()
         session = self._session
         session.default_buffer.history = self._past if hints is None else self._names
-        loop = asyncio.get_running_loop()
 
         def ready(_: object) -> None:
             session.app.after_render -= ready
+            if self._is_stopped:
+                self._interrupt()
             if on_ready is not None:
                 on_ready()
 
-        def note(*_: object) -> None:
+        def press() -> None:
             self._is_stopped = True
             loop.call_soon_threadsafe(self._interrupt)
 
+        if self._keyboard is not None:
+            self._keyboard.begin()
         session.app.after_render += ready
-        # neither prompt_toolkit's way, where a Ctrl-C right behind Enter waits for the next line, nor the loop's
-        before = signal.signal(signal.SIGINT, note)
         try:
-            line = await session.prompt_async(
-                [("", prompt)], default=default, set_exception_handler=False, handle_sigint=False
-            )
+            # neither prompt_toolkit's way, where a Ctrl-C right behind Enter waits for the next line, nor the loop's
+            with listening(press):
+                line = runner.run(
+                    session.prompt_async(
+                        [("", prompt)], default=default, set_exception_handler=False, handle_sigint=False
+                    )
+                )
         finally:
-            signal.signal(signal.SIGINT, before)
             session.app.after_render -= ready
         if self._is_stopped:
-            raise KeyboardInterrupt
+            raise Stopped
         return line
 
     def _interrupt(self) -> None:
@@ -141,7 +152,7 @@ class Prompt:
             buffer.reset()
             app.invalidate()
         else:
-            app.exit(exception=KeyboardInterrupt())
+            app.exit(exception=Stopped())
 
     def close(self) -> None:
         """Give the terminal back as it was."""

@@ -1,0 +1,73 @@
+"""Ctrl-C while something is waited for.
+
+A loop's own way raises `KeyboardInterrupt` at the second one, wherever Python is: in the middle of the cleaning up that
+the first one has begun, which then goes on in the next wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+
+__all__ = ["Stopped", "listening", "stoppable"]
+
+# Whoever presses it so often has seen that the first one does not help.
+_MOST = 4
+
+
+class Stopped(Exception):  # noqa: N818  # no failure
+    """Ctrl-C was pressed. Not `KeyboardInterrupt`, which would break the loop and not the task alone."""
+
+
+@contextlib.contextmanager
+def listening(press: Callable[[], None]) -> Iterator[None]:
+    """Call `press`, in whatever Python is doing, for each Ctrl-C; outside the main thread there is none."""
+    try:
+        before = signal.signal(signal.SIGINT, lambda *_: press())
+    except ValueError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def stoppable(runner: asyncio.Runner, waiting: Coroutine[Any, Any, T]) -> T:
+    """Wait until it is done; Ctrl-C cancels it, once.
+
+    Raises:
+        Stopped: it was cancelled, and has cleaned up.
+    """
+    loop = runner.get_loop()
+    task: asyncio.Task[Any] | None = None
+    pressed = 0
+
+    def press() -> None:
+        nonlocal pressed
+        pressed += 1
+        if pressed == 1:
+            loop.call_soon_threadsafe(lambda: task is not None and task.cancel())
+        elif pressed > _MOST:
+            raise KeyboardInterrupt
+
+    async def wait() -> T:
+        nonlocal task
+        task = asyncio.current_task()
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if pressed:
+                raise Stopped from None
+            raise
+
+    with listening(press):
+        return runner.run(wait())
