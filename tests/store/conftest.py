@@ -85,9 +85,12 @@ class Server:
         told = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "cwd": self.folder, **self.other}
         data = self.folder / "data"
         initdb = [self.binaries / "initdb", "-D", data, "-U", "skk", "-A", "trust", "-E", "UTF8", "--no-sync"]
-        made = subprocess.run([*initdb, "--locale=C.UTF-8", "--no-instructions"], **told)
-        if made.returncode:
-            made = subprocess.run([*initdb, "--locale=C"], **told)
+        # the order of a language, as most databases have it: some characters count for nothing there
+        english = ["--locale-provider=icu", "--icu-locale=en-US"]
+        for locale in (["--locale=C.UTF-8", *english], ["--locale=C.UTF-8"], ["--locale=C"]):
+            made = subprocess.run([*initdb, *locale], **told)
+            if not made.returncode:
+                break
         if made.returncode:
             raise RuntimeError(made.stderr.decode())
         settings = {

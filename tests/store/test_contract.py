@@ -225,8 +225,8 @@ SAID = [
         ("_", "under_score"), ("r_s", "under_score"), ("\\", r"back\slash"), ("k\\s", r"back\slash"),
         ('"', 'say "hi"'), ('y "h', 'say "hi"'), ("'", "it's"), ("t's", "it's"), ("几", "自然数50的后面是几?"),
         ("后面", "自然数50的后面是几?"), ("自然数", "自然数50的后面是几?"), ("50的", "自然数50的后面是几?"),
-        ("σίσυφοσ", "ΣΊΣΥΦΟΣ"), ("STRASSE", "Straße"), ("h%d", None), ("ren\u00e9", "Rene\u0301"), ("NE\u0301", "Rene\u0301"),
-        ("rene", None), ("\u0301", None), ("h_ll", None), ("数自然", None), ("* OR", None),
+        ("σίσυφοσ", "ΣΊΣΥΦΟΣ"), ("STRASSE", "Straße"), ("h%d", None), ("ren\u00e9", "Rene\u0301"),
+        ("NE\u0301", "Rene\u0301"), ("rene", None), ("\u0301", None), ("h_ll", None), ("数自然", None), ("* OR", None),
     ],
 )  # fmt: skip
 async def test_search_finds_what_holds_the_text(store, wanted, found):

@@ -129,8 +129,8 @@ def find(connection: Connection, id: str) -> ConversationRow:
     key = storable(id.strip().lower())
     if len(key) < 4:
         raise ConversationNotFoundError(id=id)
-    # all ids are ASCII: what begins so lies between these two
-    begins = _conversations.c.id.between(key, key + "\x7f") if key.isascii() else _conversations.c.id == key
+    # not by what lies between two ids: in a database with the order of a language some characters count for nothing
+    begins = func.substr(_conversations.c.id, 1, len(key)) == key
     found = connection.execute(select(*_ROW).where(begins).order_by(_conversations.c.id).limit(10)).all()
     for row in found:
         if row.id == key:
