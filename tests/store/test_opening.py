@@ -401,6 +401,16 @@ async def test_a_server_that_goes_away(postgresql_url, server):
         assert 1 == len(await store.users())
 
 
+async def test_a_database_that_cannot_hold_every_character(server):
+    """It is refused before anything is kept in it."""
+    ((version,),) = await asyncio.to_thread(server.run, "SHOW server_version_num")
+    provider = "LOCALE_PROVIDER libc" if int(version) >= 150000 else ""
+    make = f"CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C' {provider}"
+    await asyncio.to_thread(server.run, make)
+    with pytest.raises(StoreError, match="UTF8"):
+        await opened(server.url("latin"))
+
+
 @pytest.mark.parametrize("name", ["aiosqlite", "asyncpg"])
 def test_a_driver_that_is_missing(tmp_path, name):
     """The error names the extra that brings it."""

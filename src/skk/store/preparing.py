@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, inspect, select
+from sqlalchemy import func, inspect, select, text
 
 from skk.errors import StoreError, StoreVersionError
 from skk.texts import mark
@@ -36,6 +36,9 @@ def prepare(connection: Connection, name: str) -> None:
     """
     if connection.dialect.name != "sqlite":
         connection.execute(select(func.pg_advisory_xact_lock(MAKE_LOCK)))
+        if (encoding := connection.scalar(text("SHOW server_encoding"))) != "UTF8":
+            sentence = mark("{name} has the encoding {encoding}: make a database with createdb --encoding UTF8")
+            raise StoreError(sentence, name=name, encoding=encoding)
     found = found_version(connection)
     if found == HEAD:
         return
