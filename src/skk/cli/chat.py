@@ -149,6 +149,7 @@ class Talk:
         self._named: list[str] = []
         self._naming: asyncio.Task[None] | None = None
         self._wanted = wanted
+        self._pressed = 0
         self._runner = runner
         self._keeping = keeping
 
@@ -245,13 +246,30 @@ class Talk:
 
     def hold(self) -> int:
         """Take line after line, and give the exit status."""
+        from .stopping import listening
+
+        with listening(self._press):
+            return self._hold()
+
+    def _press(self) -> None:
+        """Note a Ctrl-C that comes while nothing is waited for.
+
+        `KeyboardInterrupt` would come wherever Python is; in the middle of an import it leaves a lock locked.
+        """
+        self._pressed += 1
+        if self._pressed > 4:
+            raise KeyboardInterrupt
+
+    def _hold(self) -> int:
+        from .stopping import Stopped, stoppable
+
         prompt = f"【{self.user}】"
         load: Callable[[], None] | None = self._load
         while (line := self.editor.read(prompt, on_ready=load)) is not None:
             load = None
             try:
                 if self._keeping is not None and self.conversation is None:
-                    self.converse(self._runner.run(self._keeping.store()), None, self.chat)
+                    self.converse(stoppable(self._runner, self._keeping.store()), None, self.chat)
                 self.refresh()
                 if self._take(line.removeprefix("\ufeff")):
                     break
@@ -259,9 +277,10 @@ class Talk:
                 raise
             except (SkkError, OSError, ValueError) as error:
                 self.environment.tell(explain(error))
-            except KeyboardInterrupt:  # it came when the answer was there, or none had begun
+            except (KeyboardInterrupt, Stopped):
                 self.environment.tell(say(INTERRUPTED))
             finally:
+                self._pressed = 0
                 self.save()
         return 0
 
@@ -335,6 +354,9 @@ class Talk:
         from .stopping import Stopped, stoppable
 
         try:
+            if self._pressed:  # before it was sent
+                waiting.close()
+                raise Stopped
             return stoppable(self._runner, waiting)
         except (KeyboardInterrupt, Stopped):
             self.environment.tell(say(INTERRUPTED))

@@ -76,14 +76,15 @@ class Editor:
         Raises:
             KeyboardInterrupt: Ctrl-C on an empty line. With a text before it, it clears that text.
         """
+        from .stopping import Stopped, listening
+
         prompt = clean(prompt)
         editing = self._editing()
         if editing is None:
             if on_ready is not None:
                 on_ready()
-            return self._environment.read_line(prompt, default)
-        from .stopping import Stopped
-
+            with listening(_leave):
+                return self._environment.read_line(prompt, default)
         words = None if hints is _nothing else hints
         while True:
             try:
@@ -116,6 +117,10 @@ class Editor:
             else:
                 self._prompt = Prompt(self._environment, *self._sources)
         return self._prompt
+
+
+def _leave() -> None:
+    raise KeyboardInterrupt
 
 
 def _is_own_terminal(environment: Environment) -> bool:
