@@ -189,6 +189,48 @@ async def test_what_cannot_be_backed_up(sqlite_url, tmp_path, file):
     assert 2 == len((await everything(sqlite_url))[0])
 
 
+def another_programs(file):
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE bookmarks (url)")
+
+
+def somebodys_store(file):
+    asyncio.run(filled(f"sqlite:///{file}", "said"))
+
+
+def text_file(file):
+    file.write_text("said")
+
+
+@pytest.mark.parametrize("other", [another_programs, somebodys_store, text_file])
+def test_a_backup_replaces_nothing_but_a_backup(url, file, other):
+    """Not another program's database, not a store, not a text."""
+    other(file)
+    before = file.read_bytes()
+    asyncio.run(filled(url, "said"))
+    with pytest.raises(StoreValueError):
+        asyncio.run(backup(url, file))
+    assert before == file.read_bytes()
+
+
+@pytest.mark.parametrize("beside", ["", "-wal", "-shm", "-journal", ".lock"])
+@pytest.mark.parametrize("name", ["itself", "symlink", "hard link"])
+async def test_a_store_is_not_replaced_by_its_backup(sqlite_url, tmp_path, beside, name):
+    """Neither its file nor what lies beside it, by whatever name."""
+    async with open_store(sqlite_url) as store:
+        await store.create("ann")
+        mine = other = tmp_path / "data" / f"skk.db{beside}"
+        if name != "itself":
+            other = tmp_path / "other"
+            if name == "symlink":
+                other.symlink_to(mine)
+            else:
+                mine.touch()
+                other.hardlink_to(mine)
+        with pytest.raises(StoreValueError):
+            await backup(sqlite_url, other)
+
+
 async def test_a_failed_backup_leaves_the_one_before(url, tmp_path, file):
     """A folder that is not there is the caller's OSError; a damaged database takes no good backup's place."""
     await filled(url, "said")

@@ -172,16 +172,9 @@ def _backup(environment: Environment, path: str) -> int:
 
     from skk.service import backup
 
-    if os.path.exists(native(path)) and not _is_backup(path):  # a backup may take the place of the one before
-        raise ConfigurationError(mark("{path} is there already: name another file, or remove that one"), path=path)
     asyncio.run(backup(database_url(), native(path)))
     _tell_all(environment, mark("{path}: saved (conversations: {conversations}, users: {users})"), path)
     return 0
-
-
-def _is_backup(path: str) -> bool:
-    with open(native(path), "rb") as file:
-        return file.read(16) == b"SQLite format 3\0"
 
 
 def _restore(environment: Environment, path: str, *, yes: bool) -> int:

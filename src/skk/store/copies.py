@@ -37,17 +37,20 @@ __all__ = ["backup", "restore"]
 # How many rows are carried over at once.
 _MANY = 1000
 
+_TABLES = {"alembic_version", *schema.metadata.tables}
+
 
 async def backup(url: str, path: str | os.PathLike[str]) -> None:
     """Write all that the store at a URL holds into one file, as it is at one moment, while others go on writing.
 
     Args:
         url: the store, as for `open_store`.
-        path: the file. It is the owner's alone (0600). One that stands there is replaced when the new one is whole.
+        path: the file. It is the owner's alone (0600). A backup that stands there is replaced when the new one is
+            whole; nothing else is.
 
     Raises:
         StoreError: the store cannot be read, or there is none.
-        StoreValueError: the path is the store itself.
+        StoreValueError: the path is the store itself, or something else that is no backup.
         OSError: the path cannot be written to.
     """
     where = address(url)
@@ -80,6 +83,7 @@ def _backup_sqlite(where: Address, path: str) -> None:
     if not os.path.exists(where.path):
         raise StoreError(mark("{name} is not there: nothing has been kept yet"), name=where.name)
     _other_than(where, path)
+    _replaceable(path)
     with replace_atomically(path) as file:
         with named(where), locked(where.path), _connected(where.path, "rw") as source, _connected(file, "rw") as copy:
             source.backup(copy)
@@ -92,6 +96,7 @@ def _backup_sqlite(where: Address, path: str) -> None:
 
 
 def _backup_postgresql(where: Address, path: str) -> None:
+    _replaceable(path)
     with replace_atomically(path) as file, named(where):
         asyncio.run(_copy_out(where, file))
 
@@ -146,8 +151,36 @@ def _copy(source: Connection, target: Connection) -> None:
 
 
 def _other_than(where: Address, path: str) -> None:
-    if os.path.realpath(path) == os.path.realpath(where.path):
-        raise StoreValueError(mark("{path} is the database itself: name another file for the backup"), path=path)
+    """See that the path is not the store, by no name, and none of the files beside it that belong to it."""
+    for file in (where.path, os.path.realpath(where.path)):  # SQLite's lie beside the file, our lock beside its name
+        for beside in ("", "-wal", "-shm", "-journal", ".lock"):
+            same = os.path.realpath(path) == os.path.realpath(file + beside)
+            with contextlib.suppress(FileNotFoundError):
+                same = same or os.path.samefile(path, file + beside)
+            if same:
+                sentence = mark("{path} is the database itself: name another file for the backup")
+                raise StoreValueError(sentence, path=path)
+
+
+def _replaceable(path: str) -> None:
+    """See that nothing stands there, or a backup: another program's database is lost when it is replaced.
+
+    Raises:
+        OSError: what stands there cannot be read.
+        StoreValueError: it is something else.
+    """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(20)
+    except FileNotFoundError:
+        return
+    # one that is written to in WAL is a store, ours or not: a backup is turned out of that when it is made
+    if head[:16] == b"SQLite format 3\0" and head[18:] == b"\x01\x01":
+        with contextlib.suppress(sqlite3.DatabaseError), _connected(path, "ro") as connection:
+            tables = {found for (found,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if tables >= _TABLES:
+                return
+    raise StoreValueError(mark("{path} is there already: name another file, or remove that one"), path=path)
 
 
 def _readable(path: str) -> None:
@@ -200,7 +233,7 @@ def _look_at(file: str, name: str) -> None:
         if trouble:
             raise BackupFormatError(path=name, reason=trouble[0].splitlines()[0])
         tables = {found for (found,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if not tables >= {"alembic_version", *schema.metadata.tables}:
+        if not tables >= _TABLES:
             raise BackupFormatError(path=name, reason=say(mark("another program's tables")))
         versions = [found for (found,) in connection.execute("SELECT version_num FROM alembic_version")]
     if len(versions) != 1:
