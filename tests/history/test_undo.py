@@ -287,3 +287,24 @@ def test_the_usual_turn_at_the_limit_holds_what_went(talk):
     for _ in range(100):
         history.turn("q", "a")
     assert 200 == sum(len(held) for change in history.undo(100) for _, held, _ in change.splices)
+
+
+# ---- several changes as one
+
+
+def test_joined_changes_are_taken_back_at_once(six):
+    """What took another one's place goes, and that stands there again."""
+    before = six.messages
+    six.rollback(1)
+    six.turn("q9", "a9")
+    six.join(2)
+    assert 1 == len(six.undo())
+    assert before == six.messages
+
+
+def test_what_the_limit_lets_go_is_handed_over(talk):
+    """To one who keeps it elsewhere, and who asked for it."""
+    history = talk("u:q1", "a:a1", limit=2)
+    history.let_go = []
+    history.turn("q2", "a2")
+    assert ["q1", "a1"] == [m.data.decode().split('"')[-2] for m in history.let_go]

@@ -13,6 +13,7 @@ class Kept:
 
     def __init__(self, path, runner):
         self.run = runner.run
+        self.path = f"{path}/skk.db"
         self._opened = open_store(f"sqlite:///{path}/skk.db")
         self.store = self.run(self._opened.__aenter__())
 

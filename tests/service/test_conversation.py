@@ -1,8 +1,13 @@
 """A conversation that is kept: what the chat holds, what the store holds, and what others do meanwhile."""
 
+import contextlib
+import sqlite3
+
 import pytest
 
-from skk.errors import ConversationChangedError, ConversationNotFoundError
+from skk.errors import ConversationChangedError, ConversationNotFoundError, StoreError
+from skk.openai import Chat
+from skk.service import Conversation
 
 
 def test_nothing_is_kept_before_something_was_said(kept):
@@ -199,3 +204,110 @@ def test_there_is_nothing_to_resume(kept):
     """A wrong id is an error, and the chat is as it was."""
     with pytest.raises(ConversationNotFoundError):
         kept.run(kept.begin().resume("nothing"))
+
+
+# ---- trouble, and what is kept through it
+
+
+class Unwilling:
+    """A store that cannot save just now."""
+
+    def __init__(self, kept):
+        self.kept = kept
+
+    def __enter__(self):
+        self.run("create trigger no before update on conversations begin select raise(abort, 'no'); end")
+
+    def __exit__(self, *failure):
+        self.run("drop trigger no")
+
+    def run(self, statement):
+        with contextlib.closing(sqlite3.connect(self.kept.path, timeout=30)) as database:
+            database.execute(statement)
+
+
+def test_what_could_not_be_saved_is_not_lost_by_a_refresh(kept, add, shown):
+    """It is saved first, and stands behind what another program has said."""
+    one = kept.begin()
+    add(kept, one, "a")
+    two = kept.resume(one)
+    with Unwilling(kept), pytest.raises(StoreError):
+        add(kept, one, "b")
+    add(kept, two, "c")
+    kept.run(one.refresh())
+    assert ["a", "A", "c", "C", "b", "B"] == shown(one) == kept.texts(one)
+
+
+def test_what_was_said_instead_of_something_is_kept_though_that_stays(kept, add, shown):
+    """A question asked anew while another program has gone on: the new answer was shown, so it stays."""
+    one = kept.begin()
+    add(kept, one, "a")
+    two = kept.resume(one)
+    add(kept, two, "b")
+    one.take_back(one.chat.rollback)
+    with pytest.raises(ConversationChangedError):
+        add(kept, one, "c")
+    assert ["a", "A", "b", "B", "c", "C"] == shown(one) == kept.texts(one)
+
+
+def test_what_was_removed_stays_removed_until_more_is_said(kept, add):
+    """A program that holds it still does not write it anew by looking."""
+    one = kept.begin()
+    add(kept, one, "a")
+    kept.run(kept.store.remove(one.id))
+    kept.run(one.refresh())
+    kept.run(one.save())
+    assert [] == kept.run(kept.store.conversations())
+
+
+def test_a_title_goes_with_its_message(kept, add):
+    """What was taken back is not told in a list."""
+    one = kept.begin()
+    add(kept, one, "a secret")
+    one.take_back(one.chat.rollback)
+    add(kept, one, "b")
+    (row,) = kept.run(kept.store.conversations())
+    assert "b" == row.title
+
+
+def test_a_setting_of_another_program_is_taken_over(kept, add):
+    """It is not written back by one that did not touch it."""
+    one = kept.begin(system="brief")
+    add(kept, one, "a")
+    two = kept.resume(one)
+    two.chat.system, two.chat.model = "long", "other"
+    kept.run(two.save())
+    kept.run(one.refresh())
+    add(kept, one, "b")
+    (row,) = kept.run(kept.store.conversations())
+    assert ("long", "other", "long", "other") == (one.chat.system, one.chat.model, row.system, row.model)
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2])
+def test_all_that_was_said_is_kept_under_any_limit(kept, add, limit):
+    """Also what the limit let go before it was saved."""
+    one = kept.begin(msg_max_count=limit)
+    add(kept, one, "a")
+    add(kept, one, "b")
+    assert ["a", "A", "b", "B"] == [text.strip("[]") for text in kept.texts(one, trimmed=True)]
+    assert limit == len(kept.texts(one))
+
+
+def test_a_pinned_message_does_not_cost_a_question(kept, add):
+    """Where the pins leave no room for it in the history, the store has it."""
+    one = kept.begin(msg_max_count=2)
+    add(kept, one, "a")
+    one.chat.pin(0)
+    add(kept, one, "b")
+    assert (["a*", "B"], ["a*", "[A]", "[b]", "B"]) == (kept.texts(one), kept.texts(one, trimmed=True))
+
+
+def test_settings_that_are_not_to_be_kept(kept, add):
+    """A question by the way leaves the conversation's model as it was."""
+    one = kept.begin()
+    add(kept, one, "a")
+    aside = Conversation(kept.store, "Ada", Chat("sk-x", model="other"), settings=False)
+    kept.run(aside.resume(one.id, model="other"))
+    add(kept, aside, "b")
+    (row,) = kept.run(kept.store.conversations())
+    assert ("m", ["a", "A", "b", "B"]) == (row.model, kept.texts(one))

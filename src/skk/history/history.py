@@ -129,12 +129,16 @@ class History:
         limit: how many messages to keep; None keeps all, 0 none.
         trim_to: how many to leave when there are more than `limit`, so that what is sent keeps its beginning
             for many turns; None leaves `limit`.
+
+    Attributes:
+        let_go: takes in what the limit lets go, for one who keeps it elsewhere; None, as it is, for nobody.
     """
 
     def __init__(self, limit: int | None = None, trim_to: int | None = None) -> None:
         self._state = _State((), (), *_checked(limit, trim_to))
         self._lock = allocate_lock()
         self._warned = False
+        self.let_go: list[Message] | None = None
         self._tools = False  # whether tool calls were ever among the messages: without any, none is looked for
 
     def fork(self) -> History:
@@ -231,12 +235,12 @@ class History:
             full = state.limit is not None and len(state.messages) + len(asked) + len(reply) > state.limit
             if full and state.trim_to is not None:
                 change.add(asked)  # cut where the request was cut too: the answer does not move the cut
-                change.cut(excess(change.messages, len(change.messages) - state.trim_to))
+                self._cut(change, len(change.messages) - state.trim_to)
                 change.add(reply)
             else:
                 change.add(asked + reply)
             if full and state.limit is not None:
-                change.cut(excess(change.messages, len(change.messages) - state.limit))
+                self._cut(change, len(change.messages) - state.limit)
             if self._warned or not state.limit or change.messages[-1:] == (asked + reply)[-1:]:
                 self._state = state.after(change, state.limit, state.trim_to)
                 return
@@ -333,6 +337,17 @@ class History:
             self._state = _State(messages, state.changes[:known], *limits)
             return taken
 
+    def join(self, count: int) -> None:
+        """Let the last `count` changes be one, for `undo`: a question that took another one's place, for example."""
+        with self._lock:
+            state = self._state
+            joined = Change(())
+            for change in state.changes[-count:]:
+                joined.splices += change.splices
+                joined.beside = joined.beside or change.beside
+            changes = (*state.changes[:-count], joined)
+            self._state = _State(state.messages, changes, state.limit, state.trim_to)
+
     def _commit(self, change: Change) -> None:
         """Let the limit apply, and take the change over. What changes nothing lets nothing apply."""
         if not change.splices:
@@ -341,10 +356,16 @@ class History:
         self._cut_excess(change, state.limit, state.trim_to)
         self._state = state.after(change, state.limit, state.trim_to)
 
-    @staticmethod
-    def _cut_excess(change: Change, limit: int | None, trim_to: int | None) -> None:
+    def _cut_excess(self, change: Change, limit: int | None, trim_to: int | None) -> None:
         if limit is not None and len(change.messages) > limit:
-            change.cut(excess(change.messages, len(change.messages) - (limit if trim_to is None else trim_to)))
+            self._cut(change, len(change.messages) - (limit if trim_to is None else trim_to))
+
+    def _cut(self, change: Change, count: int) -> None:
+        """Let the earliest messages go that may."""
+        ranges = excess(change.messages, count)
+        if self.let_go is not None:
+            self.let_go += [m for start, end in ranges for m in change.messages[start:end]]
+        change.cut(ranges)
 
 
 def _places(indexes: tuple[int, ...], count: int) -> list[int]:
