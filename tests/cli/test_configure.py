@@ -181,6 +181,20 @@ class TestSet:
         assert told in seen.err
         assert not path.exists()
 
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("base_url", "me:s3cr3t@h/v1"),
+            ("base_url", "http://me:s3/cr3t@h/v1?api-key=s3cr3t"),
+            ("proxy", "http://me:s3 cr3t@h:1"),
+            ("proxy", "http://me:s3://cr3t@h:1"),
+        ],
+    )
+    def test_no_password_is_shown(self, skk_here, path, name, value):
+        """Neither when it is taken nor when it is refused."""
+        seen = [skk_here("config", "set", name, value), skk_here("config")]
+        assert [] == [one for one in seen if "s3" in one.out + one.err or "cr3t" in one.out + one.err]
+
     def test_a_name_that_is_none(self, skk_here, path):
         """The error lists the names; nothing is written."""
         seen = skk_here("config", "set", "modell", "m")

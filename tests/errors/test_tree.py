@@ -13,7 +13,7 @@ import pytest
 from skk import errors
 from skk.errors import service
 
-NAMES = [name for name in errors.__all__ if name != "fingerprint"]
+NAMES = [name for name in errors.__all__ if name not in ("fingerprint", "without_password")]
 BUILTIN = {"ValueError": ValueError, "IndexError": IndexError, "LookupError": LookupError, "TimeoutError": TimeoutError}
 
 

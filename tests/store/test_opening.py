@@ -14,6 +14,7 @@ import pytest
 from skk.errors import ConfigurationError, StoreBusyError, StoreError
 from skk.messages import message, user_msg
 from skk.store import open_store
+from skk.store.engine import address
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
 
@@ -172,7 +173,10 @@ async def test_what_is_begun_is_done_when_the_store_closes(url):
 
 @pytest.mark.parametrize(
     "url",
-    ["", "skk.db", "/tmp/skk.db", "mysql://x:secret@h/d", "sqlite:", "sqlite://", "sqlite:///", "sqlite:///:memory:"],
+    [
+        *("", "skk.db", "/tmp/skk.db", "sqlite:", "sqlite://", "sqlite:///", "sqlite:///:memory:"),
+        *("mysql://x:secret@h/d", "me:secret@h/d", "host=h password=secret", "secret", "me:secret://x@h/d"),
+    ],
 )
 async def test_what_is_no_address(url):
     """It is named, without what is secret in it."""
@@ -209,6 +213,12 @@ async def test_what_cannot_be_reached_is_named_without_its_password(server, url)
     told = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
     assert "127.0.0.1" in str(caught.value)
     assert "s3cret" not in told.replace("?s3cret=", "").replace(f"{url!r}", "")
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:s3cret/s3cret@h/db", "postgresql://me:s3cret?s3cret@h/db"])
+def test_a_password_may_hold_anything(url):
+    """What stands before the last "@" is never a part of the name."""
+    assert "s3cret" not in address(url).name
 
 
 @pytest.mark.parametrize("place", ["127.0.0.1:x", "[::1", "127.0.0.1:1,127.0.0.1:2:3"])

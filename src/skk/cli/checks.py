@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 
 from skk import __version__
 from skk.config import DEFAULT_BASE_URL, Secret, Settings, user_config_path, user_settings
-from skk.errors import InvalidKeyError, SkkError
+from skk.errors import InvalidKeyError, SkkError, without_password
 from skk.texts import mark, say
 
 from .keeping import database_url
 from .render import clean, explain
-from .settings import Found, database_file, found, open_to_others, without_password
+from .settings import Found, database_file, found, open_to_others
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -364,7 +364,7 @@ async def data(url: str, *, offline: bool) -> Finding:
     path = database_file(url)
     if path and not _files(path):
         return Finding("data", OK, say(mark("{path} (not there yet)"), path=path))
-    shown = path or without_password(url).partition("?")[0]
+    shown = path or without_password(url)
     if not path and offline:
         return Finding("data", OK, say(mark("{address}, not tried"), address=shown))
     import asyncio

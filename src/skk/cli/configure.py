@@ -10,12 +10,12 @@ from functools import partial
 import click
 
 from skk.config import SETTINGS, Secret, changed_config, read_config_file, user_config_path
-from skk.errors import ConfigurationError, InvalidKeyError
+from skk.errors import ConfigurationError, InvalidKeyError, without_password
 from skk.texts import mark, say
 
 from .options import config_file, language
 from .render import clean
-from .settings import found, open_to_others, without_password
+from .settings import ADDRESSES, found, open_to_others
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _set(environment: Environment, name: str, value: str | None) -> int:
         os.chmod(path, 0o600)
         environment.tell(say(mark("{path} is yours alone now (0600): others could read it"), path=path))
     _write(path, name, value)
-    shown = Secret(value).fingerprint if name == "api_key" else clean(without_password(value))
+    shown = Secret(value).fingerprint if name == "api_key" else clean(_shown(name, value))
     environment.tell(say(mark("{name} is set in {path}: {value}"), name=name, path=path, value=shown))
     with contextlib.suppress(InvalidKeyError):
         counts = found()[name]
@@ -166,16 +166,22 @@ def _check(name: str, value: str) -> None:
         Secret(value)
         return
     if not value or not value.isprintable() or (name != "model" and " " in value):
-        raise ConfigurationError(mark("{value!r} cannot be a value of {name}"), value=value, name=name)
+        raise ConfigurationError(mark("{value!r} cannot be a value of {name}"), value=_shown(name, value), name=name)
     scheme, separator, rest = value.partition("://")
     if name == "base_url":
         if scheme not in ("http", "https") or not separator or not rest.strip("/"):
-            raise ConfigurationError(mark("base_url {url!r} is no address: it looks like https://…/v1"), url=value)
+            raise ConfigurationError(
+                mark("base_url {url!r} is no address: it looks like https://…/v1"), url=_shown(name, value)
+            )
         if value.rstrip("/").endswith("/chat/completions"):
             raise ConfigurationError(mark("base_url is the address without /chat/completions: leave that off"))
     if name == "proxy" and (scheme not in _PROXIES or not rest.strip("/")):
         sentence = mark("a proxy looks like http://host:port; it may begin with {schemes}")
         raise ConfigurationError(sentence, schemes=", ".join(f"{word}://" for word in _PROXIES))
+
+
+def _shown(name: str, value: str) -> str:
+    return without_password(value) if name in ADDRESSES else value
 
 
 def _warn(environment: Environment, path: str) -> None:

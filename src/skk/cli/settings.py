@@ -7,7 +7,7 @@ import stat
 import sys
 
 from skk.config import DEFAULT_BASE_URL, DEFAULT_MODEL, SETTINGS, Secret, Settings, user_settings
-from skk.errors import InvalidKeyError
+from skk.errors import InvalidKeyError, without_password
 from skk.texts import mark, say
 
 TYPE_CHECKING = False
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-__all__ = ["Found", "database_file", "found", "open_to_others", "proxy_of_environment", "without_password"]
+__all__ = ["ADDRESSES", "Found", "database_file", "found", "open_to_others", "proxy_of_environment"]
 
 _VARIABLES = {"api_key": "OPENAI_API_KEY", "model": "OPENAI_MODEL", "base_url": "OPENAI_BASE_URL"}
+# The settings that may hold a password.
+ADDRESSES = ("base_url", "proxy")
 _DEFAULTS = {"model": DEFAULT_MODEL, "base_url": DEFAULT_BASE_URL}
 
 
@@ -38,7 +40,9 @@ class Found:
     @property
     def shown(self) -> str:
         """What people may see of it: a key as its fingerprint, an address without a password."""
-        return "" if self.value is None else without_password(str(self.value))
+        if self.value is None:
+            return ""
+        return without_password(self.value) if self.name in ADDRESSES else str(self.value)
 
     @property
     def origin(self) -> str:
@@ -96,17 +100,6 @@ def proxy_of_environment(base_url: str) -> tuple[str, str | None]:
         if value := os.environ.get(name):
             return name, value
     return "", None
-
-
-def without_password(address: str) -> str:
-    """Give an address without the name and the password that may stand before its host.
-
-    >>> without_password("socks5://me:secret@host:1080")
-    'socks5://host:1080'
-    """
-    scheme, between, rest = address.rpartition("://")
-    host, slash, path = rest.partition("/")
-    return scheme + between + host.rpartition("@")[2] + slash + path
 
 
 def open_to_others(path: str) -> int | None:

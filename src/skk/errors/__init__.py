@@ -127,6 +127,7 @@ __all__ = [
     "ToolRoundsError",
     "UnprocessableEntityError",
     "fingerprint",
+    "without_password",
 ]
 
 
@@ -151,6 +152,24 @@ def fingerprint(key: str) -> str:
     import hashlib
 
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+def without_password(address: str) -> str:
+    """Give an address without what may be secret in it: what stands before its host, and what is asked of it.
+
+    Where nobody can tell which part that is, "…" stands for all but the scheme.
+
+    >>> without_password("socks5://me:secret@host:1080"), without_password("https://host/v1?api-key=secret")
+    ('socks5://host:1080', 'https://host/v1')
+    """
+    scheme, between, rest = address.partition("://")
+    if not between or not scheme.replace("+", "").isalnum():
+        scheme, between, rest = "", "", address
+    before, _, host = rest.rpartition("@")  # the last one: a password may hold anything
+    host = host.partition("?")[0].partition("#")[0]
+    # is it a password that holds "?", or a query that holds "@"? and what has "=" in it is no host
+    unclear = "?" in before or "#" in before or "=" in host or " " in host
+    return f"{scheme}{between}{'…' if unclear else host}"
 
 
 class SkkError(Exception):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import URL, NullPool, create_engine, event
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from skk.errors import ConfigurationError, StoreBusyError, StoreError
+from skk.errors import ConfigurationError, StoreBusyError, StoreError, without_password
 from skk.texts import mark
 
 if TYPE_CHECKING:
@@ -74,12 +74,10 @@ def address(url: str) -> Address:
         path = os.path.abspath(os.path.expanduser(path))
         return Address(path, "", path)
     if found and kind in ("postgresql", "postgres"):
-        # what stands before the host may hold a password, and so may what follows the question mark
-        host = rest.partition("?")[0].rpartition("@")[2]
-        return Address("", f"postgresql://{rest}", f"postgresql://{host}")
-    raise ConfigurationError(
-        mark("the database URL must begin with sqlite:/// or postgresql://; {scheme!r} does not"), scheme=scheme[:20]
-    )
+        dsn = f"postgresql://{rest}"
+        return Address("", dsn, without_password(dsn))
+    # what it is instead is not said: it may hold a password anywhere
+    raise ConfigurationError(mark("the database URL must begin with sqlite:/// or postgresql://"))
 
 
 def is_there(url: str) -> bool:

@@ -115,25 +115,22 @@ def _network(error: Exception, base_url: str) -> Failure:
         return Failure(Kind.BROKEN, errors.InvalidResponseError(cause=error, reason=reason))
     if "InvalidURL" in names:
         return Failure(
-            Kind.FOREIGN, errors.ConfigurationError(mark("base_url {url!r} is no address"), url=_address(base_url))
+            Kind.FOREIGN,
+            errors.ConfigurationError(mark("base_url {url!r} is no address"), url=errors.without_password(base_url)),
         )
     # aiohttp's refused or closed connection comes as a timeout after no time at all: what is below it tells.
     below = [link for link in chain if isinstance(link, OSError) or _root(link) == "aiohttp"]
     refused = any(not isinstance(link, TimeoutError) for link in below)
     timed_out = any("Timeout" in name for name in names) and not refused
     if timed_out:
-        return Failure(Kind.TIMED_OUT, errors.APITimeoutError(cause=error, address=_address(base_url)))
+        return Failure(Kind.TIMED_OUT, errors.APITimeoutError(cause=error, address=errors.without_password(base_url)))
     if isinstance(error, openai.APIError) and not isinstance(error, openai.APIConnectionError):
         return Failure(Kind.BROKEN, errors.InvalidResponseError(cause=error, reason=str(error)))
     reason = next((str(link) for link in reversed(chain) if str(link)), names[0])
-    return Failure(Kind.UNREACHABLE, errors.APIConnectionError(cause=error, address=_address(base_url), reason=reason))
-
-
-def _address(base_url: str) -> str:
-    """Give the address without the name and the password that may stand before the host."""
-    scheme, mark, rest = base_url.partition("://")
-    host, slash, path = rest.partition("/")
-    return scheme + mark + host.rpartition("@")[2] + slash + path
+    return Failure(
+        Kind.UNREACHABLE,
+        errors.APIConnectionError(cause=error, address=errors.without_password(base_url), reason=reason),
+    )
 
 
 def _of_the_wire(error: Exception) -> bool:
