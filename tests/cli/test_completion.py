@@ -1,5 +1,6 @@
 """``skk completion``: real shells complete commands, options, settings, files, users and conversations."""
 
+import json
 import os
 import shutil
 import stat
@@ -82,6 +83,18 @@ class TestCandidates:
         everybody, one = (complete(f"skk chat {words}--resume ") for words in ("", "--user ann "))
         assert (len(everybody), len(one), set(one) < set(everybody)) == (2, 1, True)
 
+    def test_names_that_a_shell_would_read(self, complete, skk_there, skk_on_path, served):
+        """Only what stands in a line as it is gets there: an imported name must not become a command."""
+        plain, others = (
+            ["a.b_c@d+e-3", "安娜", "é"],
+            ["$(touch PWNED)", "a b", "a;b", "`a`", "a'b", "~", "-x", "a\u202eb"],
+        )
+        (skk_on_path / "talks.json").write_text(
+            json.dumps({name: [{"role": "user", "content": "1+1=?"}] for name in (*plain, *others)})
+        )
+        skk_there("import", "talks.json")
+        assert sorted(plain) == sorted(complete("skk chat --user "))
+
     def test_nothing_is_made(self, complete, tmp_path):
         """Nobody has talked yet: nothing is offered, and no store is made for it."""
         assert complete("skk chat --user ") == []
@@ -135,6 +148,16 @@ class TestAtATerminal:
         child = shell_with(shell)
         child.send(f"{typed}\t")
         child.expect_exact(made.removeprefix(typed))
+
+    @pytest.mark.parametrize("shell", [pytest.param(shell, marks=needs(shell)) for shell in ("bash", "zsh")])
+    def test_a_name_is_no_command(self, shell_with, skk_there, served, tmp_path, shell):
+        """Tab and Enter run nothing that somebody has called themselves."""
+        skk_there("chat", "--user", "$(touch PWNED)", text="1+1=?\n")
+        child = shell_with(shell)
+        child.send("skk chat --help --user \t\r")
+        child.sendline("echo do''ne")
+        child.expect("done\r?\n")
+        assert not (tmp_path / "PWNED").exists()
 
 
 class TestTheScript:

@@ -82,7 +82,8 @@ def complete_users(context: click.Context, option: click.Parameter, typed: str) 
     from click.shell_completion import CompletionItem
 
     async def ask(store: Store) -> list[CompletionItem]:
-        return [CompletionItem(user.name) for user in await store.users() if user.name.startswith(typed)]
+        names = [user.name for user in await store.users()]
+        return [CompletionItem(name) for name in names if name.startswith(typed) and _is_plain(name)]
 
     return _asked(ask)
 
@@ -94,10 +95,17 @@ def complete_conversations(context: click.Context, option: click.Parameter, type
     async def ask(store: Store) -> list[CompletionItem]:
         rows = await store.conversations(context.params.get("user"), limit=_MOST)
         return [
-            CompletionItem(row.id, help=" ".join(clean(row.title).split())) for row in rows if row.id.startswith(typed)
+            CompletionItem(row.id, help=" ".join(clean(row.title).split()))
+            for row in rows
+            if row.id.startswith(typed) and _is_plain(row.id)
         ]
 
     return _asked(ask)
+
+
+def _is_plain(name: str) -> bool:
+    """Tell whether it stands in a shell's line as it is: shells put there what they are given, unquoted."""
+    return not name.startswith("-") and all(one in ".@+-" or f"_{one}".isidentifier() for one in name)
 
 
 def _asked(ask: Callable[[Store], Awaitable[list[CompletionItem]]]) -> list[CompletionItem]:
