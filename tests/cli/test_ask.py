@@ -1,7 +1,9 @@
 """``skk ask``: one question, the answer alone on stdout."""
 
+import contextlib
 import json
 import re
+import sqlite3
 
 import pytest
 
@@ -328,7 +330,7 @@ class TestSchema:
     @pytest.mark.parametrize(
         ("reply", "told"),
         [
-            ('{"stars": 7}', '(stars: 7 breaks maximum 5)'),
+            ('{"stars": 7}', "(stars: 7 breaks maximum 5)"),
             ('{"sta', "(whole answer: "),
             ('{"stars": NaN}', "(whole answer: "),
             ("[" * 100_000, "(whole answer: "),
@@ -460,6 +462,42 @@ class TestContinue:
         shown = ask("-c", "x").out.removesuffix("\n")
         ask("-c", "?")
         assert f"{shown}\n[interrupted]" == served.requests[-1].json["messages"][-2]["content"]
+
+    @pytest.fixture
+    def full(self, counted, tmp_path):
+        """The store takes nothing more."""
+        with contextlib.closing(sqlite3.connect(tmp_path / "data" / "skk.db")) as database:
+            database.execute("CREATE TRIGGER full BEFORE INSERT ON messages BEGIN SELECT RAISE(ABORT, 'full'); END")
+
+    @pytest.mark.parametrize("options", [[], ["--schema", "s.json"]])
+    def test_an_answer_that_cannot_be_kept_is_shown(self, ask, served, full, tmp_path, options):
+        """It was paid for: it stands on stdout, that it is not kept on stderr, and the status is 1."""
+        (tmp_path / "s.json").write_text(json.dumps(TestSchema.STARS))
+        served.reply('{"stars": 4}')
+        seen = ask("-c", "x", *options)
+        assert (1, '{"stars": 4}\n', 1, True) == (seen.status, seen.out, seen.err.count("\n"), "full" in seen.err)
+
+    @pytest.mark.parametrize("options", [[], ["--schema", "s.json"]])
+    def test_json_holds_an_answer_that_cannot_be_kept(self, ask, served, full, tmp_path, options):
+        """The answer, and why it is not kept."""
+        (tmp_path / "s.json").write_text(json.dumps(TestSchema.STARS))
+        served.reply('{"stars": 4}')
+        seen = ask("-c", "x", "--json", *options)
+        found = json.loads(seen.out)
+        line = f"skk: {found['error']['message']}\n"
+        assert (1, '{"stars": 4}', "store", line) == (
+            seen.status,
+            found["answer"],
+            found["error"]["kind"],
+            seen.err,
+        )
+
+    def test_a_break_that_cannot_be_kept_is_told_beside_its_reason(self, ask, served, full):
+        """The status is that of the break, and both lines are there."""
+        served.reply("一二三四五六七八九十")
+        served.fail("cut-stream")
+        seen = ask("-c", "x")
+        assert (4, 2, True) == (seen.status, seen.err.count("\n"), "full" in seen.err)
 
     def test_no_conversation_is_told(self, ask, served):
         """There is nothing to go on with: the line says how to begin, and nothing is sent."""

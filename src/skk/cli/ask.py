@@ -251,7 +251,7 @@ def ask(
 
                 conversation = _last(user or login_name(), wanted, runner, stack)
                 report.conversation = conversation.id
-                turn = _Kept(conversation, runner)
+                turn = _Kept(conversation, runner, report)
             else:
                 turn = _Once(wanted.chat(), runner)
             if schema is not None:
@@ -261,9 +261,7 @@ def ask(
             return report.told(turn.shown(parts, Display(environment)))
     except BrokenPipeError:  # nobody reads any more
         raise
-    except KeyboardInterrupt:
-        return report.stopped()
-    except (SkkError, OSError, ValueError) as error:
+    except (KeyboardInterrupt, SkkError, OSError, ValueError) as error:
         return report.failed(error)
 
 
@@ -348,11 +346,12 @@ class _Once:
 
 
 class _Kept(_Once):
-    """One more turn of a conversation that is kept."""
+    """One more turn of a conversation that is kept; a failure of that is told beside the answer, which was paid for."""
 
-    def __init__(self, conversation: Conversation, runner: asyncio.Runner) -> None:
+    def __init__(self, conversation: Conversation, runner: asyncio.Runner, report: _AsText) -> None:
         super().__init__(conversation.chat, runner)
         self._conversation = conversation
+        self._report = report
 
     def _broke_off(self, parts: list[Any], shown: str) -> None:  # what the person saw is what the model will see
         from skk.openai import assistant_msg, user_msg
@@ -361,7 +360,10 @@ class _Kept(_Once):
         self._keep()
 
     def _keep(self) -> None:
-        self._runner.run(self._conversation.save())
+        try:
+            self._runner.run(self._conversation.save())
+        except (KeyboardInterrupt, SkkError, OSError) as error:
+            self._report.unkept = error
 
 
 def _as_answer(misfit: AnswerFormatError) -> Answer:
@@ -375,8 +377,10 @@ def _is_whole(answer: Answer) -> bool:
     return answer.refusal is None and remark(answer) is None
 
 
-def _status(error: Exception) -> int:
+def _status(error: BaseException) -> int:
     """Give the exit status of a failure."""
+    if isinstance(error, KeyboardInterrupt):
+        return _STOPPED
     status = getattr(error, "status_code", None)
     if getattr(error, "code", None) == "insufficient_quota" or status == 402:
         return _ACCOUNT
@@ -386,14 +390,27 @@ def _status(error: Exception) -> int:
     return next((status for status, _, kinds in _STATUSES if kind in kinds), _OTHER)
 
 
+def _told(error: BaseException) -> str:
+    """Give a failure as one line."""
+    return explain(error) if isinstance(error, Exception) else say(INTERRUPTED)
+
+
+def _unkept(error: BaseException) -> str:
+    """Give the line about an answer that is there, and could not be kept."""
+    reason = _told(error).removeprefix("skk: ")
+    return "skk: " + say(mark("question and answer are not kept: {failure}"), failure=reason)
+
+
 class _AsText:
     """The answer on stdout, all else on stderr.
 
     Attributes:
         conversation: the id of the one that is gone on with; None if none is.
+        unkept: why the turn could not be kept in it; None if nothing was in the way.
     """
 
     conversation: str | None = None
+    unkept: BaseException | None = None
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
@@ -411,18 +428,18 @@ class _AsText:
         line = remark(answer)
         if line is None and answer.refusal is not None:
             line = say(mark("[the model refuses to answer]"))
-        if line is None:
-            return 0
-        self._environment.tell(line)
-        return _NOT_WHOLE
+        if line is not None:
+            self._environment.tell(line)
+        if self.unkept is not None:
+            self._environment.tell(_unkept(self.unkept))
+            return _OTHER if isinstance(self.unkept, Exception) else _STOPPED
+        return 0 if line is None else _NOT_WHOLE
 
-    def failed(self, error: Exception) -> int:
-        self._environment.tell(explain(error))
+    def failed(self, error: BaseException) -> int:
+        self._environment.tell(_told(error))
+        if self.unkept is not None:
+            self._environment.tell(_unkept(self.unkept))
         return _status(error)
-
-    def stopped(self) -> int:
-        self._environment.tell(say(INTERRUPTED))
-        return _STOPPED
 
 
 class _AsJson(_AsText):
@@ -438,27 +455,26 @@ class _AsJson(_AsText):
             reasoning=answer.reasoning,
             refusal=answer.refusal,
             request_id=answer.request_id,
+            error=None if self.unkept is None else _about(self.unkept, _unkept(self.unkept)),
         )
         return self.told(answer)
 
-    def failed(self, error: Exception) -> int:
-        message = explain(error).removeprefix("skk: ")
+    def failed(self, error: BaseException) -> int:
         came = error.text if isinstance(error, AnswerFormatError) else getattr(error, "partial", "")
-        about = {"kind": _kind(error), "code": getattr(error, "code", None), "message": message}
+        about = _about(error, _told(error))
         self._print(answer=came or None, request_id=getattr(error, "request_id", None), error=about)
         return super().failed(error)
-
-    def stopped(self) -> int:
-        self._print(error={"kind": "interrupted", "code": None, "message": say(INTERRUPTED)})
-        return super().stopped()
 
     def _print(self, **known: Any) -> None:
         known["conversation"] = self.conversation
         self._environment.write(_line({name: known.get(name) for name in _NAMES}))
 
 
-def _kind(error: Exception) -> str:
-    return str(getattr(error, "kind", "file" if isinstance(error, OSError) else "error"))
+def _about(error: BaseException, line: str) -> dict[str, Any]:
+    """Give what programs are told of a failure, and its line."""
+    other = "interrupted" if isinstance(error, KeyboardInterrupt) else "file" if isinstance(error, OSError) else "error"
+    kind = str(getattr(error, "kind", other))
+    return {"kind": kind, "code": getattr(error, "code", None), "message": line.removeprefix("skk: ")}
 
 
 def _line(value: Any) -> str:
