@@ -1,5 +1,6 @@
 """Talks that are kept: users, going on, two programs at once."""
 
+import contextlib
 import json
 import sqlite3
 import stat
@@ -263,8 +264,9 @@ def test_a_store_that_cannot_be_opened(talk, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no database, but long enough to be none" * 100)
     monkeypatch.setenv("SKK_DATABASE_URL", f"sqlite:///{tmp_path}/file")
     seen = talk("a")
-    assert (1, "", 1) == (seen.status, seen.out, seen.err.count("\n"))
+    assert (1, "", 2) == (seen.status, seen.out, seen.err.count("\n"))
     assert str(tmp_path / "file") in seen.err
+    assert "to talk without keeping anything: skk chat --no-save" in seen.err
 
 
 # ---- what the service has
@@ -281,3 +283,84 @@ def test_the_service_s_models_are_proposed(terminal, served):
     person.wait(0.2)
     person.type("g")
     person.see("/model g", "gpt-6-luna")
+
+
+# ---- a store that does not answer
+
+
+@pytest.fixture
+def unwilling(own_store):
+    """Let the store refuse to save, or be willing again."""
+
+    def set_to(refuses):
+        statement = "create trigger no before update on conversations begin select raise(abort, 'no'); end"
+        with contextlib.closing(sqlite3.connect(own_store.removeprefix("sqlite:///"), timeout=30)) as database:
+            database.execute(statement if refuses else "drop trigger no")
+
+    return set_to
+
+
+def test_what_could_not_be_saved_is_told_and_leaves_1(ada, unwilling):
+    """With the last try at the end."""
+    ada("a")
+    unwilling(True)
+    seen = ada("b", options=("--resume", "1"))
+    assert 1 == seen.status
+    assert "nothing was changed" in seen.err
+
+
+def test_a_talk_goes_on_while_the_store_is_away(program, served, own_store, kept, unwilling):
+    """What was said meanwhile is kept when it is back."""
+    process = program("chat", "--user", "Ada")
+    said = []
+    for question, refuses in (("question one", None), ("question two", True), ("question three", False)):
+        if refuses is not None:
+            unwilling(refuses)
+        process.stdin.write(f"{question}\n/model\n".encode())
+        process.stdin.flush()
+        while process.stdout.readline() != b"gpt-6-luna\n":
+            pass
+        said.append(question)
+    process.communicate(b"/quit\n", timeout=60)
+    assert (0, said) == (process.returncode, kept())
+
+
+def test_commands_work_without_a_store(terminal, served, tmp_path):
+    """What could not be kept is not asked, but one may look around and leave."""
+    (tmp_path / "file").write_text("no database, but long enough to be none" * 100)
+    person = terminal("chat", "--user", "Ada", columns=120, SKK_DATABASE_URL=f"sqlite:///{tmp_path}/file")
+    person.see("【Ada】")
+    person.type("a\r")
+    person.see("no database", "to talk without keeping anything: skk chat --no-save")
+    person.type("/model\r")
+    person.see("gpt-6-luna")
+    person.type("/quit\r")
+    assert (0, []) == (person.leave(), served.requests)
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_user_needs_a_name(talk, name):
+    """Before anything is asked."""
+    assert (1, "", "skk: --user needs a name\n") == talk("a", options=("--user", name))
+
+
+def test_what_was_removed_is_not_written_anew_by_leaving(program, served, skk_here, conversations):
+    """Looking and leaving says nothing."""
+    process = program("chat", "--user", "Ada")
+    process.stdin.write(b"a\n/model\n")
+    process.stdin.flush()
+    while process.stdout.readline() != b"gpt-6-luna\n":
+        pass
+    skk_here("rm", "1", "-y")
+    _, err = process.communicate(b"/history\n/quit\n", timeout=60)
+    assert ([], 1) == (conversations(), err.decode().count("[removed by another program"))
+
+
+# ---- a question in the place of another
+
+
+def test_undo_brings_the_replaced_turn_back(ada, kept):
+    """In the talk and where it is kept."""
+    seen = ada("/system brief", "自然数50的后面是几?", "/edit 自然数7的后面是几?", "/undo")
+    assert "[assistant] 51" in seen.out
+    assert ["自然数50的后面是几?"] == kept()

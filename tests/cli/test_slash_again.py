@@ -57,10 +57,10 @@ def test_what_broke_off_takes_the_old_answers_place(talk, served):
 
 
 def test_undo_after_regenerate_brings_the_old_answer_back(talk, served):
-    """The new turn is one change, the old one's leaving another."""
+    """The old turn's leaving and the new one's coming are one change."""
     served.reply("one")
     served.reply("two")
-    assert talk("?", "/regenerate", "/undo 2").out.endswith("  0  [user] ?\n  1  [assistant] one\n")
+    assert talk("?", "/regenerate", "/undo").out.endswith("  0  [user] ?\n  1  [assistant] one\n")
 
 
 @pytest.mark.parametrize("line", ["/regenerate", "/edit", "/edit other"])

@@ -8,7 +8,7 @@ from functools import partial
 
 import click
 
-from skk.errors import SkkError
+from skk.errors import ConfigurationError, ConversationChangedError, SkkError, StoreError
 from skk.texts import mark, say
 
 from .choose import ask_name, choose, find
@@ -16,7 +16,7 @@ from .connect import Wanted, load_sdk
 from .editor import Editor
 from .keeping import Keeping, login_name
 from .options import talking
-from .render import INTERRUPTED, Display, clean, explain, remark
+from .render import INTERRUPTED, Display, clean, explain, remark, remember
 from .shell import complete_conversations, complete_users
 from .slash import commands, obey
 from .slash_asking import ask
@@ -103,14 +103,22 @@ def chat(wanted: Wanted, environment: Environment, user: str | None, resume: str
         runner = stack.enter_context(asyncio.Runner())
         talk = Talk(wanted, service, environment, runner, keeping=Keeping(runner) if kept else None)
         stack.callback(talk.leave)
+        status = 0
         try:
             if talk.begin(user, resume):
-                return talk.hold()
+                talk.hold()
         except KeyboardInterrupt:  # at a prompt
             if not talk.editor.edits:  # else the cursor is on a new line already
                 environment.tell("")
-            return 130
-        return 0
+            status = 130
+        except StoreError as error:
+            environment.tell(explain(error))
+            environment.tell(say(_WITHOUT))
+            return 1
+        return status if talk.save() else 1
+
+
+_WITHOUT = mark("skk: to talk without keeping anything: skk chat --no-save")
 
 
 class Talk:
@@ -160,8 +168,10 @@ class Talk:
 
         Raises:
             ConversationNotFoundError: there is no conversation of that number or id.
-            ConfigurationError, StoreError: the store cannot be opened.
+            ConfigurationError, StoreError: the store cannot be opened, or there is no name.
         """
+        if user is not None and not user.strip():
+            raise ConfigurationError(mark("--user needs a name"))
         if self.environment.stdin_is_terminal:
             sentence = mark("{model} · /help lists the commands, Ctrl-D leaves")
             self.environment.tell(say(sentence, model=clean(self.chat.model)))
@@ -244,12 +254,12 @@ class Talk:
 
     # ---- the talk
 
-    def hold(self) -> int:
-        """Take line after line, and give the exit status."""
+    def hold(self) -> None:
+        """Take line after line."""
         from .stopping import listening
 
         with listening(self._press):
-            return self._hold()
+            self._hold()
 
     def _press(self) -> None:
         """Note a Ctrl-C that comes while nothing is waited for.
@@ -260,41 +270,62 @@ class Talk:
         if self._pressed > 4:
             raise KeyboardInterrupt
 
-    def _hold(self) -> int:
-        from .stopping import Stopped, stoppable
+    def _hold(self) -> None:
+        from .stopping import Stopped
 
         prompt = f"【{self.user}】"
         load: Callable[[], None] | None = self._load
         while (line := self.editor.read(prompt, on_ready=load)) is not None:
             load = None
             try:
-                if self._keeping is not None and self.conversation is None:
-                    self.converse(stoppable(self._runner, self._keeping.store()), None, self.chat)
-                self.refresh()
                 if self._take(line.removeprefix("\ufeff")):
                     break
             except BrokenPipeError:  # nobody reads any more
                 raise
             except (SkkError, OSError, ValueError) as error:
                 self.environment.tell(explain(error))
+                if isinstance(error, StoreError) and self.conversation is None:
+                    self.environment.tell(say(_WITHOUT))
             except (KeyboardInterrupt, Stopped):
                 self.environment.tell(say(INTERRUPTED))
             finally:
                 self._pressed = 0
                 self.save()
-        return 0
 
     def _take(self, line: str) -> bool:
         """Do what a line wants; True if the talk is over. A line that begins with a blank is never a command."""
         command = _COMMAND.match(line)
-        if command is None:
-            if line.strip():
-                ask(self, line.strip())
+        if command is None and not line.strip():
             return False
-        return obey(self, command[1].lower(), (command[2] or "").strip())
+        try:
+            self._reach()
+        except (SkkError, OSError):
+            if command is None or self.conversation is not None:  # what could not be kept is not asked
+                raise
+        if command is not None:
+            return obey(self, command[1].lower(), (command[2] or "").strip())
+        ask(self, line.strip())
+        return False
 
-    def ask(self, *question: Any) -> None:
-        """Ask, show the answer, and remember what was shown.
+    def _reach(self) -> None:
+        """Open the store where that is still to be done, and see what another program has said meanwhile.
+
+        Raises:
+            ConfigurationError, StoreError: it cannot be opened. One that is away later is no hindrance: what is said
+                then is kept when it is back.
+            ConversationChangedError: see `Conversation.save`.
+        """
+        from .stopping import stoppable
+
+        if self._keeping is None:
+            return
+        if self.conversation is None:
+            self.converse(stoppable(self._runner, self._keeping.store()), None, self.chat)
+        else:
+            self.refresh()
+
+    def ask(self, *question: Any) -> bool:
+        """Ask, show the answer, and remember what was shown; False if there was nothing of it.
 
         Args:
             *question: a text, parts or messages, as a `Chat` takes them.
@@ -303,39 +334,46 @@ class Talk:
         try:
             answer = self.run(display.show(self.chat.async_stream_request(*question, on_reasoning=display.think)))
         except (SkkError, OSError) as error:
-            self._remember(question, display.text)
+            remember(self.chat, question, display.text)
             if isinstance(error, BrokenPipeError):
                 raise
             self.environment.tell(explain(error))
-        else:
-            if answer is None:
-                self._remember(question, display.text)
-            elif (line := remark(answer)) is not None:
-                self.environment.tell(line)
-
-    def _remember(self, question: tuple[Any, ...], shown: str) -> None:
-        """Remember an answer that was not finished: what the person saw is what the model will see."""
-        if shown:
-            from skk.openai import assistant_msg, user_msg
-
-            self.chat.add_dialogs(user_msg(*question), assistant_msg(f"{shown}\n{say(INTERRUPTED)}"))
+            return display.text != ""
+        if answer is None:
+            remember(self.chat, question, display.text)
+            return display.text != ""
+        if (line := remark(answer)) is not None:
+            self.environment.tell(line)
+        return True
 
     # ---- what is kept
 
     def refresh(self) -> None:
         """See what another program has done to the conversation."""
-        if self.conversation is not None and self.finish(self.conversation.refresh()):
+        assert self.conversation is not None
+        try:
+            if not self.finish(self.conversation.refresh()):
+                return
+        except ConversationChangedError:
+            raise
+        except StoreError:  # `save` tells it, should there be something to save
+            return
+        if self.conversation.id is None:
+            self.environment.tell(say(mark("[removed by another program; what you say from now on keeps it anew]")))
+        else:
             sentence = mark("[changed by another program: {count} messages now, /history shows them]")
             self.environment.tell(say(sentence, count=len(self.chat.history.messages)))
 
-    def save(self) -> None:
-        """Keep what has changed; a failure is told, and what was not kept is kept the next time."""
+    def save(self) -> bool:
+        """Keep what has changed; a failure is told and gives False. What was not kept is kept the next time."""
         if self.conversation is None:
-            return
+            return True
         try:
             self.finish(self.conversation.save())
         except (SkkError, OSError) as error:
             self.environment.tell(explain(error))
+            return False
+        return True
 
     def take_back(self, change: Callable[[], T]) -> T:
         """Make a change that takes messages back: those are deleted where they are kept, too."""

@@ -49,8 +49,8 @@ class Keeping:
         self._opened: AbstractAsyncContextManager[Store] | None = None
 
     def start(self) -> asyncio.Task[Store]:
-        """Begin to open it, or give the task that does; it goes on while the loop runs."""
-        if self._opening is None:
+        """Begin to open it, or give the task that does; it goes on while the loop runs. What failed is tried again."""
+        if self._opening is None or (self._opening.done() and self._opened is None):
             self._opening = self._runner.get_loop().create_task(self._open())
             self._opening.add_done_callback(lambda task: task.cancelled() or task.exception())  # who waits is told
         return self._opening

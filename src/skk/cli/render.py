@@ -9,13 +9,15 @@ from skk.texts import mark, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from skk.chat import AsyncStream
-    from skk.openai import Answer
+    from skk.openai import Answer, Chat
 
     from .environment import Environment
     from .markdown import Screen
 
-__all__ = ["INTERRUPTED", "Display", "Filter", "clean", "explain", "remark"]
+__all__ = ["INTERRUPTED", "Display", "Filter", "clean", "explain", "remark", "remember"]
 
 # ECMA-48: control sequences (CSI), control strings (OSC, DCS, SOS, PM, APC) and short escapes.
 _CSI, _STRING = r"(?:\x1b\[|\x9b)", r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])"
@@ -147,6 +149,15 @@ class Display:
 
 
 INTERRUPTED = mark("[interrupted]")
+
+
+def remember(chat: Chat, question: tuple[Any, ...], shown: str) -> None:
+    """Let a chat remember an answer that was not finished: what the person saw is what the model will see."""
+    if shown:
+        from skk.openai import assistant_msg, user_msg
+
+        chat.add_dialogs(user_msg(*question), assistant_msg(f"{shown}\n{say(INTERRUPTED)}"))
+
 
 _REMARKS = {
     "length": mark("[cut off: the answer is as long as the model may make it]"),

@@ -30,9 +30,7 @@ def ask(talk: Talk, text: str) -> None:
         parts += [part for path in paths if path not in talk.attached for part in attachment(path)]
         if paths:
             talk.environment.tell(say(mark("attached: {paths}"), paths=", ".join(map(clean, paths))))
-    before = talk.chat.history.messages
-    talk.ask(text, *parts)
-    if talk.chat.history.messages is not before:  # else it failed, and the files wait for the next question
+    if talk.ask(text, *parts):  # else it failed, and the files wait for the next question
         talk.attached.clear()
 
 
@@ -71,15 +69,18 @@ def _last_question(talk: Talk) -> list[dict[str, Any]] | None:
 
 
 def _ask_instead(talk: Talk, question: list[dict[str, Any]]) -> None:
-    """Ask in the place of the last turn. Where nothing came of it the history is as it was."""
+    """Ask in the place of the last turn, as one change. Where nothing came of it the history is as it was."""
     history = talk.chat.history
-    talk.take_back(lambda: history.rollback(1))
     before = history.messages
+    talk.take_back(lambda: history.rollback(1))
+    between, came = history.messages, False
     try:
-        talk.ask(*(part["text"] if part["type"] == "text" else part for part in question))
+        came = talk.ask(*(part["text"] if part["type"] == "text" else part for part in question))
     finally:
-        if history.messages is before:
+        if between is not before and not came:
             talk.take_back(lambda: history.undo(1))
+        elif between is not before and history.messages is not between:
+            history.join(2)
 
 
 def new(talk: Talk, _: str) -> None:

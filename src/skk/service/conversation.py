@@ -136,7 +136,7 @@ class Conversation:
     async def refresh(self) -> bool:
         """Take in what other processes have done; True if there was something. What is not saved yet is saved first.
 
-        If the conversation was removed meanwhile, the chat keeps its messages, and they are kept anew once more is said.
+        If the conversation was removed meanwhile, the chat holds its messages; once more is said, they are kept anew.
 
         Raises:
             ConversationChangedError: see `save`.
@@ -160,8 +160,8 @@ class Conversation:
         What another process has added meanwhile stays, and stands before what is new here.
 
         Raises:
-            ConversationChangedError: another process has changed the conversation, and what was pinned or taken back here
-                does not go together with that: it is as it was. What was said here is kept.
+            ConversationChangedError: another process has changed the conversation, and what was pinned or taken back
+                here does not go together with that: it is as it was. What was said is kept.
             StoreError: it cannot be kept; the chat is as it was.
         """
         conflict = None
