@@ -426,6 +426,23 @@ class TestContinue:
         ask("-c", "?", "--model", "other")
         assert ("m", 6, "other") == (asked.model, len(asked.json["messages"]), served.requests[-1].model)
 
+    def test_options_are_for_this_question_alone(self, ask, served, counted):
+        """Another model, system message and limit are sent with it, and not with the next one."""
+        for _ in range(2):
+            ask("-c", "再往后是几?")
+        ask("-c", "再往后是几?", "--model", "x", "--system", "be short", "--max-messages", "2")
+        ask("-c", "再往后是几?")
+        sent = [(request.model, [m["role"] for m in request.json["messages"]]) for request in served.requests[-2:]]
+        talk = ["assistant", "user"]
+        assert [("x", ["system", *talk]), ("m", talk * 3)] == sent
+
+    def test_a_limit_for_one_question_takes_nothing_out_of_the_talk(self, ask, counted, skk_here):
+        """Whoever looks at the talk sees all of it, and question and answer at its end."""
+        before = skk_here("show").out
+        ask("-c", "再往后是几?", "--max-messages", "0")
+        after = skk_here("show").out
+        assert (True, True) == (after.startswith(before), "再往后是几?" in after[len(before) :])
+
     def test_without_it_nothing_is_kept(self, ask, served, counted):
         """A question of a script is no part of a talk."""
         ask("自然数90的后面是几?")

@@ -251,7 +251,7 @@ def ask(
 
                 conversation = _last(user or login_name(), wanted, runner, stack)
                 report.conversation = conversation.id
-                turn = _Kept(conversation, runner, report)
+                turn = _Kept(conversation, wanted, runner, report)
             else:
                 turn = _Once(wanted.chat(), runner)
             if schema is not None:
@@ -266,7 +266,7 @@ def ask(
 
 
 def _last(user: str, wanted: Wanted, runner: asyncio.Runner, until: contextlib.ExitStack) -> Conversation:
-    """Give a user's last conversation; its settings hold where the command line says nothing else.
+    """Give a user's last conversation, with its own settings.
 
     Raises:
         ConversationNotFoundError: there is none.
@@ -285,8 +285,8 @@ def _last(user: str, wanted: Wanted, runner: asyncio.Runner, until: contextlib.E
             mark("{user} has no conversation yet: begin one with skk chat, or say with --user whose you mean"),
             user=user,
         )
-    conversation = Conversation(store, user, wanted.chat())
-    runner.run(conversation.resume(rows[0].id, **wanted.settings))
+    conversation = Conversation(store, user, wanted.chat(), settings=False)
+    runner.run(conversation.resume(rows[0].id))
     return conversation
 
 
@@ -346,20 +346,42 @@ class _Once:
 
 
 class _Kept(_Once):
-    """One more turn of a conversation that is kept; a failure of that is told beside the answer, which was paid for."""
+    """One more turn of a conversation that is kept; a failure of that is told beside the answer, which was paid for.
 
-    def __init__(self, conversation: Conversation, runner: asyncio.Runner, report: _AsText) -> None:
-        super().__init__(conversation.chat, runner)
+    Args:
+        conversation: keeps it, by its own settings.
+        wanted: what goes before those settings, in this turn alone.
+        runner: runs it.
+        report: is told what could not be kept.
+    """
+
+    def __init__(self, conversation: Conversation, wanted: Wanted, runner: asyncio.Runner, report: _AsText) -> None:
+        chat = conversation.chat.fork()
+        chat.model = wanted.model or chat.model
+        chat.system = chat.system if wanted.system is None else wanted.system
+        limit = chat.msg_max_count if wanted.max_messages is None else wanted.max_messages
+        if limit is not None:
+            chat.msg_max_count = max(limit - 1, 0)  # the question is sent, too
+            chat.msg_max_count = None  # and stays until it is kept
+        super().__init__(chat, runner)
+        self._sent = len(chat.history.messages)
         self._conversation = conversation
         self._report = report
 
     def _broke_off(self, parts: list[Any], shown: str) -> None:  # what the person saw is what the model will see
         from skk.openai import assistant_msg, user_msg
 
-        self._chat.add_dialogs(user_msg(*parts), assistant_msg(f"{shown}\n{say(INTERRUPTED)}"))
-        self._keep()
+        self._conversation.chat.add_dialogs(user_msg(*parts), assistant_msg(f"{shown}\n{say(INTERRUPTED)}"))
+        self._save()
 
     def _keep(self) -> None:
+        from skk.history import TurnRecord
+
+        question, *reply = self._chat.history.messages[self._sent :]
+        self._conversation.chat.history.append(TurnRecord((question,), tuple(reply)))
+        self._save()
+
+    def _save(self) -> None:
         try:
             self._runner.run(self._conversation.save())
         except (KeyboardInterrupt, SkkError, OSError) as error:
