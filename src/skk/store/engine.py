@@ -134,7 +134,8 @@ def _sqlite(where: Address, patience: float) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "connect")
     def settle(connection: Any, _: object) -> None:
         cursor = connection.cursor()
-        for pragma in ("synchronous = FULL", "foreign_keys = ON", "cache_size = -16000"):
+        # secure_delete: what is taken back is overwritten, not only forgotten
+        for pragma in ("synchronous = FULL", "foreign_keys = ON", "cache_size = -16000", "secure_delete = ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -175,6 +176,7 @@ def _postgresql(where: Address, patience: float, alone: bool) -> AsyncEngine:
         "postgresql+asyncpg://",
         async_creator=connect,
         hide_parameters=True,
+        pool_pre_ping=True,  # a server that was started anew has closed them all
         pool_size=5,
         max_overflow=5,
         pool_timeout=patience,
