@@ -1,10 +1,12 @@
 """Nothing that steers a terminal reaches it."""
 
+import json
 import random
+import re
 
 import pytest
 
-from skk.cli.render import Filter, clean, explain
+from skk.cli.render import Filter, clean, columns, explain, indented, json_line, one_line
 from skk.errors import ArchiveFormatError
 
 
@@ -65,3 +67,41 @@ def test_a_failure_is_one_clean_line():
     """What a server or a file says does not steer the terminal either."""
     error = ArchiveFormatError(path="a\x1b[2J.json", position="b\nc", reason="\x1b]0;x\x07d")
     assert "skk: a.json holds no conversation (b c: d); nothing was loaded" == explain(error)
+
+
+TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def test_nothing_turns_the_direction_of_a_line():
+    """A text that is read in another order than it was written; joined characters stay joined."""
+    assert "ab👨‍👩‍👧" == clean(f"a{TURNING}b👨‍👩‍👧")
+
+
+@pytest.mark.parametrize("between", ["\n", "\t", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", " \n\n "])
+def test_a_line_of_a_list_is_one(between):
+    """Whatever ends a line for some reader; words stay apart where blanks were."""
+    assert ("a b" if between not in "\x0b\x0c\x1c\x85" else "ab") == one_line(f"a{between}b")
+
+
+def test_only_our_lines_begin_at_the_left():
+    """However a message breaks its lines."""
+    assert "a\n     b\n     c\n     d" == indented("a\nb\r\nc\u2028d")
+
+
+@pytest.mark.parametrize(
+    ("text", "wide"), [("", 0), ("ab", 2), ("数a", 3), ("e\u0301", 1), ("（", 2), ("😀", 2), ("👨‍👩‍👧", 2)]
+)
+def test_columns(text, wide):
+    """As a terminal counts them."""
+    assert wide == columns(text)
+
+
+def test_json_steers_nothing_and_stays_the_same_value():
+    """Escaped, not left out."""
+    said = {"text": f"数\x1b[31m\x7f\x9b\u2028\u2029\ud800{TURNING}😀"}
+    line = json_line(said)
+    assert (said, "数", [], True) == (json.loads(line), "".join(re.findall("数", line)), _found(line), "😀" in line)
+
+
+def _found(line):
+    return re.findall(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{TURNING}]", line)

@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     from .environment import Environment
     from .markdown import Screen
 
-__all__ = ["INTERRUPTED", "Display", "Filter", "clean", "explain", "remark", "remember"]
+__all__ = [
+    "INTERRUPTED",
+    "Display",
+    "Filter",
+    "clean",
+    "columns",
+    "explain",
+    "indented",
+    "json_line",
+    "one_line",
+    "remark",
+    "remember",
+]
 
 # ECMA-48: control sequences (CSI), control strings (OSC, DCS, SOS, PM, APC) and short escapes.
 _CSI, _STRING = r"(?:\x1b\[|\x9b)", r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])"
@@ -28,14 +40,18 @@ _SEQUENCE = re.compile(
     r"|\x1b(?:[ -/]+[0-~]|[0-OQ-WYZ\\`-~])"
 )
 _BEGINNING = re.compile(rf"(?:{_CSI}[0-?]*[ -/]*|{_STRING}[^\x07\x1b\x9c\n]*\x1b?|\x1b[ -/]*)\Z")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+# What turns the direction of what follows: a line would read otherwise than it was written (CVE-2021-42574).
+_TURNING = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_CONTROL = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff{_TURNING}]")
+# What JSON would hold as it is, and what would steer a terminal or end a line for some readers.
+_STEERING = re.compile(rf"[\x7f-\x9f\u2028\u2029\ud800-\udfff{_TURNING}]")
 
 # A sequence longer than this is none: a text must not vanish behind a beginning without an end.
 _LONGEST = 256
 
 
 class Filter:
-    r"""Takes out of a text, piece by piece, what steers a terminal: only newlines and tabs stay.
+    r"""Takes out of a text, piece by piece, what steers a terminal: of all controls only newlines and tabs stay.
 
     >>> Filter().feed("a\x1b[31mb")
     'ab'
@@ -73,6 +89,45 @@ def clean(text: object) -> str:
     """Give a whole text without what steers a terminal."""
     found = Filter()
     return found.feed(str(text)) + found.finish()
+
+
+def one_line(text: object) -> str:
+    r"""Give a text as one line of a list.
+
+    >>> one_line("a name\n  1  of two\tlines")
+    'a name 1 of two lines'
+    """
+    return " ".join(clean(text).split())
+
+
+def indented(text: str, by: int = 5) -> str:
+    r"""Give a text whose further lines stand to the right of what begins a line, so that none passes for that.
+
+    >>> indented("2\n  0  [user] or so", 3)
+    '2\n     0  [user] or so'
+    """
+    return "\n".join(text.splitlines()).replace("\n", "\n" + " " * by)
+
+
+def columns(text: str) -> int:
+    """Tell how many columns a text takes at a terminal: a Chinese character takes two, an accent none."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # 5 ms; the rest of rich is not loaded
+
+    return cell_len(text)
+
+
+def json_line(value: object) -> str:
+    r"""Give JSON on one line for any reader, which steers no terminal.
+
+    >>> json_line("数\x9b2J\u202e")
+    '"数\\u009b2J\\u202e"'
+    """
+    import json
+
+    text = json.dumps(value, ensure_ascii=False)
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class _Plain:
