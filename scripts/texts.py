@@ -35,7 +35,7 @@ def collect() -> Catalog:
     """Give the sentences of the source, without their Chinese."""
     found = Catalog(locale="zh")
     for file, _, sentence, comments, _ in extract_from_dir(
-        SOURCE, [("**.py", "python")], keywords={"mark": None, "say": None}
+        SOURCE, [("**.py", "python")], keywords={"mark": None, "mark_plural": (1, 2), "say": None}
     ):
         found.add(sentence, locations=[(Path(file).as_posix(), 0)], auto_comments=comments)
     return found
@@ -51,12 +51,13 @@ def main() -> int:
     write_po(text, catalogue, width=110, include_lineno=False, omit_header=True, ignore_obsolete=True)
     CATALOGUE.write_bytes(text.getvalue())
     sentences = [message for message in catalogue if message.id]
-    lean = Catalog(project="skk", version="1", charset="utf-8", creation_date=FIRST_DAY, revision_date=FIRST_DAY)
+    same = {"creation_date": FIRST_DAY, "revision_date": FIRST_DAY}
+    lean = Catalog(locale="zh", project="skk", version="1", charset="utf-8", **same)
     for message in sentences:
         lean.add(message.id, message.string)
     with CATALOGUE.with_suffix(".mo").open("wb") as out:
         write_mo(out, lean)
-    missing = [message.id for message in sentences if not message.string]
+    missing = [message.id for message in sentences if not any(message.string)]
     for sentence in missing:
         print(f"no Chinese: {sentence}", file=sys.stderr)
     return 1 if missing else 0

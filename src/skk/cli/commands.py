@@ -15,6 +15,7 @@ from skk.texts import mark, say, speaking
 from .environment import Environment, typed
 from .options import language
 from .render import explain
+from .usage import translated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
     words = typed(arguments)
     with (
         speaking(_language(words)),
+        translated(),
         contextlib.redirect_stdout(environment.stdout),  # click writes its help there
         contextlib.redirect_stderr(environment.stderr),
         warnings.catch_warnings(),
@@ -119,7 +121,7 @@ class _Program(click.Group):
         return [*commands, *click.Command.shell_complete(self, context, incomplete)]
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
+        with formatter.section(say(mark("Commands"))):
             formatter.write_dl([(name, say(sentence)) for name, (_, sentence) in _COMMANDS.items()])
 
 

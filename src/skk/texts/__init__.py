@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from gettext import NullTranslations
     from typing import Self
 
-__all__ = ["in_english", "language", "mark", "say", "speaking"]
+__all__ = ["CATALOGUES", "in_english", "language", "mark", "mark_plural", "say", "speaking"]
+
+CATALOGUES = os.path.dirname(__file__)
 
 _catalogues: dict[str, NullTranslations] = {}
 _spoken: ContextVar[str | None] = ContextVar("skk_language", default=None)
@@ -26,6 +28,11 @@ _spoken: ContextVar[str | None] = ContextVar("skk_language", default=None)
 def mark(sentence: str) -> str:
     """Give the sentence back: the mark by which the catalogue's collector finds it."""
     return sentence
+
+
+def mark_plural(one: str, many: str) -> tuple[str, str]:
+    """Mark a sentence that a library chooses by number: Chinese has one form for both."""
+    return one, many
 
 
 def language() -> str:
@@ -98,5 +105,5 @@ def _catalogue(name: str) -> NullTranslations:
     if name not in _catalogues:
         import gettext  # 3 ms: paid by those who read Chinese, at the first sentence
 
-        _catalogues[name] = gettext.translation("skk", os.path.dirname(__file__), [name], fallback=True)
+        _catalogues[name] = gettext.translation("skk", CATALOGUES, [name], fallback=True)
     return _catalogues[name]
