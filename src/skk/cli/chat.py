@@ -19,7 +19,7 @@ from .options import talking
 from .render import INTERRUPTED, Display, clean, explain, remark, remember
 from .shell import complete_conversations, complete_users
 from .slash import commands, obey
-from .slash_asking import ask
+from .slash.asking import ask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .chat import Talk
+    from skk.cli.chat import Talk
 
 __all__ = ["Misspelt", "file_name", "needed", "number", "numbers", "show"]
 
 
-class Misspelt(Exception):  # noqa: N818  # nobody but `slash.obey` sees it
+class Misspelt(Exception):  # noqa: N818  # nobody but `obey` sees it
     """A command is written otherwise."""
 
 

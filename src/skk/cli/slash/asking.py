@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from skk.cli.render import clean
 from skk.texts import mark, say
 
-from .render import clean
-from .slash_words import show
+from .words import show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .chat import Talk
+    from skk.cli.chat import Talk
 
 __all__ = ["ask", "edit", "fork", "keys", "model", "new", "regenerate", "system", "usage"]
 
@@ -24,7 +24,7 @@ def ask(talk: Talk, text: str) -> None:
     """
     parts = [part for files in talk.attached.values() for part in files]
     if talk.environment.stdin_is_terminal and "@" in text:  # what is piped in was written by others
-        from .attach import attachment, mentioned
+        from skk.cli.attach import attachment, mentioned
 
         text, paths = mentioned(text)
         parts += [part for path in paths if path not in talk.attached for part in attachment(path)]

@@ -5,16 +5,14 @@ from __future__ import annotations
 from skk.errors import ConfigurationError
 from skk.texts import mark, say
 
-from . import slash_asking as asking
-from . import slash_files as files
-from . import slash_history as history
-from .slash_words import Misspelt, show
+from . import asking, files, history
+from .words import Misspelt, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .chat import Talk
+    from skk.cli.chat import Talk
 
     Doing = Callable[[Talk, str], None]
 

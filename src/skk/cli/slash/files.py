@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import time
 
+from skk.cli.environment import native
+from skk.cli.render import clean
 from skk.errors import ConfigurationError
 from skk.texts import mark, say
 
-from .environment import native
-from .render import clean
-from .slash_words import Misspelt, file_name, needed, show
+from .words import Misspelt, file_name, needed, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .chat import Talk
+    from skk.cli.chat import Talk
 
 __all__ = ["attach", "detach", "export", "image", "load", "save"]
 
@@ -33,7 +33,7 @@ def load(talk: Talk, argument: str) -> None:
 
 
 def export(talk: Talk, argument: str) -> None:
-    from .export import FORMS, Document
+    from skk.cli.export import FORMS, Document
 
     path = file_name(argument)
     ending = os.path.splitext(path)[1].lower()
@@ -58,7 +58,7 @@ def _saved(talk: Talk, path: str) -> None:
 
 def attach(talk: Talk, argument: str) -> None:
     if argument:
-        from .attach import attachment
+        from skk.cli.attach import attachment
 
         path = file_name(argument)
         talk.attached[path] = attachment(path)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import io
 
+from skk.cli.render import clean
 from skk.texts import mark, say
 
-from .render import clean
-from .slash_words import number, numbers, show
+from .words import number, numbers, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .chat import Talk
+    from skk.cli.chat import Talk
 
 __all__ = ["clear", "history", "pin", "remove", "rollback", "undo", "unpin", "window"]
 
