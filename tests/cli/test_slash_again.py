@@ -63,6 +63,13 @@ def test_undo_after_regenerate_brings_the_old_answer_back(talk, served):
     assert talk("?", "/regenerate", "/undo").out.endswith("  0  [user] ?\n  1  [assistant] one\n")
 
 
+@pytest.mark.parametrize("line", ["/regenerate", "/edit other"])
+def test_a_pinned_question_stays_pinned(talk, served, line):
+    """Whatever comes of it: an answer, half of one, or a change of mind."""
+    out = talk("?", "/pin 0", line, "/history", "/model fault:cut-stream", line, "/history", "/undo").out
+    assert [True, True, True] == ["0* [user]" in line for line in out.splitlines() if "[user]" in line][-3:]
+
+
 @pytest.mark.parametrize("line", ["/regenerate", "/edit", "/edit other"])
 def test_nothing_to_ask_again(talk, served, line):
     """Before the first question that is said, and nothing is sent."""
@@ -103,6 +110,13 @@ def test_new_begins_with_nothing(talk, served):
     """What was said before is not sent."""
     out = talk(COUNTING[0], "/new", "1+1=?").out
     assert ("51\na new conversation; the last one is kept: skk chat --resume\n1+1=2\n", 1) == (out, len(said(served)))
+
+
+def test_new_keeps_what_was_set(talk, served):
+    """/new takes away what was said; model, system message and limit are those of the moment."""
+    lines = ["/model other", "/system be brief", "?", "/new", "a", "b"]
+    talk(*lines, options=["--model", "m", "--system", "be long", "--max-messages", "1"])
+    assert ("other", [("system", "be brief"), ("user", "b")]) == (served.requests[-1].model, said(served))
 
 
 def test_new_without_a_store_promises_nothing(talk, served):

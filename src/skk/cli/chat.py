@@ -218,8 +218,10 @@ class Talk:
         self.environment.tell(say(sentence, title=clean(row.title), count=len(self.chat.history.messages)))
 
     def new(self) -> None:
-        """Begin another conversation; the one of now stays kept."""
-        self._move(self._wanted.chat(**self._service))
+        """Begin another conversation, of the same settings; the one of now stays kept."""
+        chat = self.chat
+        settings = {"model": chat.model, "system": chat.system, "msg_max_count": chat.msg_max_count}
+        self._move(self._wanted.chat(**self._service, **settings))
 
     def fork(self) -> None:
         """Go on in a copy; the conversation of now stays as it is."""
@@ -324,23 +326,27 @@ class Talk:
         else:
             self.refresh()
 
-    def ask(self, *question: Any) -> bool:
+    def ask(self, *parts: Any, pinned: bool = False) -> bool:
         """Ask, show the answer, and remember what was shown; False if there was nothing of it.
 
         Args:
-            *question: a text, parts or messages, as a `Chat` takes them.
+            *parts: a text or parts, as a `Chat` takes them.
+            pinned: whether the question stays when the limit is reached.
         """
+        from skk.openai import user_msg
+
+        question = user_msg(*parts, pinned=pinned)
         display = Display(self.environment)
         try:
-            answer = self.run(display.show(self.chat.async_stream_request(*question, on_reasoning=display.think)))
+            answer = self.run(display.show(self.chat.async_stream_request(question, on_reasoning=display.think)))
         except (SkkError, OSError) as error:
-            remember(self.chat, question, display.text)
+            remember(self.chat, parts, display.text, pinned=pinned)
             if isinstance(error, BrokenPipeError):
                 raise
             self.environment.tell(explain(error))
             return display.text != ""
         if answer is None:
-            remember(self.chat, question, display.text)
+            remember(self.chat, parts, display.text, pinned=pinned)
             return display.text != ""
         if (line := remark(answer)) is not None:
             self.environment.tell(line)

@@ -206,12 +206,12 @@ class Display:
 INTERRUPTED = mark("[interrupted]")
 
 
-def remember(chat: Chat, question: tuple[Any, ...], shown: str) -> None:
+def remember(chat: Chat, question: tuple[Any, ...], shown: str, *, pinned: bool = False) -> None:
     """Let a chat remember an answer that was not finished: what the person saw is what the model will see."""
     if shown:
         from skk.openai import assistant_msg, user_msg
 
-        chat.add_dialogs(user_msg(*question), assistant_msg(f"{shown}\n{say(INTERRUPTED)}"))
+        chat.add_dialogs(user_msg(*question, pinned=pinned), assistant_msg(f"{shown}\n{say(INTERRUPTED)}"))
 
 
 _REMARKS = {

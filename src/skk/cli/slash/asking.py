@@ -72,10 +72,11 @@ def _ask_instead(talk: Talk, question: list[dict[str, Any]]) -> None:
     """Ask in the place of the last turn, as one change. Where nothing came of it the history is as it was."""
     history = talk.chat.history
     before = history.messages
+    pinned = next(message.pinned for message in reversed(before) if message.role == "user")
     talk.take_back(lambda: history.rollback(1))
     between, came = history.messages, False
     try:
-        came = talk.ask(*(part["text"] if part["type"] == "text" else part for part in question))
+        came = talk.ask(*(part["text"] if part["type"] == "text" else part for part in question), pinned=pinned)
     finally:
         if between is not before and not came:
             talk.take_back(lambda: history.undo(1))
