@@ -23,17 +23,24 @@ __all__ = [
     "is_there",
     "open_store",
     "restore",
+    "user_name",
 ]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from skk.store import backup, restore
+    from skk.store import backup, restore, user_name
 
     from .finding import divided
     from .importing import import_talks
 
 # Loaded by the few that use them.
-_WHERE = {"backup": "skk.store", "divided": ".finding", "import_talks": ".importing", "restore": "skk.store"}
+_WHERE = {
+    "backup": "skk.store",
+    "divided": ".finding",
+    "import_talks": ".importing",
+    "restore": "skk.store",
+    "user_name": "skk.store",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .engine import is_there
     from .opening import open_store
     from .store import Store
-    from .text import fold, storable
+    from .text import fold, storable, user_name
 
 __all__ = [
     "ConversationRow",
@@ -29,6 +29,7 @@ __all__ = [
     "open_store",
     "restore",
     "storable",
+    "user_name",
 ]
 
 # SQLAlchemy costs a quarter of a second: it is loaded when a store is opened, not when a program starts.
@@ -40,6 +41,7 @@ _PLACES = {
     "open_store": "opening",
     "restore": "copies",
     "storable": "text",
+    "user_name": "text",
 }
 
 

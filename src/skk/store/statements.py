@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import unicodedata
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
@@ -21,7 +20,7 @@ from skk.texts import mark
 from . import schema
 from .index import holding
 from .rows import ConversationRow, Found, MessageRow, Saved, UserRow
-from .text import fold, storable
+from .text import fold, storable, user_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -66,10 +65,6 @@ class Change(NamedTuple):
     trim: tuple[int, ...]
     drop: tuple[int, ...]
     about: dict[str, Any]
-
-
-def _name(user: str) -> str:
-    return storable(unicodedata.normalize("NFC", user).strip())
 
 
 def _conversation(row: Row[*tuple[Any, ...]]) -> ConversationRow:
@@ -120,7 +115,7 @@ def conversations(connection: Connection, user: str | None, limit: int | None, o
     """Give conversations, the last used first."""
     wanted = select(*_ROW).order_by(_conversations.c.used_at.desc(), _conversations.c.id).limit(limit).offset(offset)
     if user is not None:
-        wanted = wanted.where(_conversations.c.user == _name(user))
+        wanted = wanted.where(_conversations.c.user == user_name(user))
     return [_conversation(row) for row in connection.execute(wanted)]
 
 
@@ -146,7 +141,7 @@ def create(
     connection: Connection, user: str, messages: Sequence[Message], about: Mapping[str, Any], now: float
 ) -> tuple[ConversationRow, Saved]:
     """Make a conversation, and its user if that name is new."""
-    name = _name(user)
+    name = user_name(user)
     if not name:
         raise StoreValueError(mark("a user needs a name"))
     _make_user(connection, name, now)
@@ -321,7 +316,7 @@ def search(connection: Connection, text: str, user: str | None, limit: int, inde
         .limit(limit)
     )
     if user is not None:
-        found = found.where(_conversations.c.user == _name(user))
+        found = found.where(_conversations.c.user == user_name(user))
     found = holding(found, wanted, connection.dialect.name, indexed)
     return [Found(_conversation(row), *row[len(_ROW) :]) for row in connection.execute(found)]
 
@@ -334,7 +329,7 @@ def questions(connection: Connection, user: str, limit: int) -> list[str]:
         .select_from(_messages)
         .join(_conversations, _conversations.c.id == m.conversation)
         .join(_contents, (c.conversation == m.conversation) & (c.position == m.position))
-        .where(_conversations.c.user == _name(user), m.role == "user")
+        .where(_conversations.c.user == user_name(user), m.role == "user")
         .order_by(m.id.desc())
         .limit(limit)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["fold", "storable"]
+__all__ = ["fold", "storable", "user_name"]
 
 # PostgreSQL takes no NUL, no database a half of a surrogate pair.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -32,3 +32,12 @@ def fold(text: str) -> str:
     # Unicode's canonical caseless matching, then composed, so that a character is one
     decomposed = unicodedata.normalize("NFD", text).casefold()
     return unicodedata.normalize("NFC", decomposed)
+
+
+def user_name(given: str) -> str:
+    r"""Give the name that a user is kept under: composed and decomposed letters are the same, blanks around do not count.
+
+    >>> user_name(" Rene\u0301 ")
+    'René'
+    """
+    return storable(unicodedata.normalize("NFC", given).strip())
