@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import unicodedata
 
 import pytest
@@ -123,7 +124,7 @@ def test_the_last_conversation_is_shown(skk_here, kept):
     """As /history shows it: numbers, pins, who speaks."""
     kept("x")
     kept({"role": "user", "content": "1+1=?", "pinned": True}, "2\nor so")
-    assert ["  0* [user] 1+1=?", "  1  [assistant] 2", "or so"] == skk_here("show").out.splitlines()[1:]
+    assert ["  0* [user] 1+1=?", "  1  [assistant] 2", "     or so"] == skk_here("show").out.splitlines()[1:]
 
 
 def test_the_system_message_is_shown(skk_here, talk):
@@ -168,14 +169,14 @@ def test_an_answer_is_drawn_at_a_terminal(skk_here, kept, drawing):
     """Markdown as in a talk; what the person wrote stays as it was written."""
     kept("*so*", "some *text*")
     assert skk_here("show", terminal=True).out.endswith(
-        "\x1b[1m  0  [user]\x1b[0m\n*so*\n\n\x1b[1m  1  [assistant]\x1b[0m\nsome \x1b[3mtext\x1b[0m\n"
+        "\x1b[1m  0  [user]\x1b[0m\n     *so*\n\n\x1b[1m  1  [assistant]\x1b[0m\n     some \x1b[3mtext\x1b[0m\n"
     )
 
 
 def test_what_the_limit_let_go_is_grey_at_a_terminal(skk_here, talk, drawing):
     """Faint, and on lines of its own."""
     talk(*COUNTING, options=("--max-messages", "2"))
-    assert "\n\x1b[2m  -  [assistant]\n51\x1b[0m\n" in skk_here("show", "--all", terminal=True).out
+    assert "\n\x1b[2m  -  [assistant]\n     51\n\x1b[0m" in skk_here("show", "--all", terminal=True).out
 
 
 @pytest.mark.parametrize("wanted", ["0", "2", "nobody", "zzzz", "9" * 400])
@@ -384,7 +385,84 @@ def test_the_sdk_is_not_loaded(kept, program, tmp_path):
     code = (
         "import sys; from skk.cli import main\n"
         f"for line in {commands!r}.split(','): assert 0 == main(line.split()), line\n"
-        "print(*{name.partition('.')[0] for name in sys.modules} & {'openai', 'httpx', 'rich', 'prompt_toolkit'})"
+        "print(*sys.modules.keys() & {'openai', 'httpx', 'httpx2', 'rich.console', 'prompt_toolkit'})"
     )
     out, err = program(python=("-c", code)).communicate(timeout=60)
     assert "" == out.decode().splitlines()[-1], err
+
+
+def test_what_a_person_is_told_of_one_user_means_that_user(skk_here, kept, talk):
+    """A number that --user counts is another conversation without it."""
+    kept("a", "b", user="Ada L.")
+    kept("c", user="小明")
+    for user in ("Ada L.", "小明"):
+        seen = skk_here("history", "--user", user, terminal=True)
+        shown = re.search(r"skk (show .*) N shows", seen.err)[1]
+        assert titles(seen) == [skk_here(*shlex.split(shown), "1").out.splitlines()[0].split("  ")[-1]]
+        assert f"skk chat {shown.removeprefix('show ')} --resume N" in seen.err
+    assert "--user" not in skk_here("history", terminal=True).err
+
+
+@pytest.mark.parametrize("name", ["Rene\u0301", "Ren\u00e9", " Ren\u00e9 "])
+@pytest.mark.parametrize("by", ["number", "id"])
+def test_a_user_s_name_is_the_same_in_every_form(skk_here, kept, talk, name, by):
+    """Composed letters, decomposed ones, blanks around: in every command, by number and by id."""
+    kept("自然数50的后面是几?", "51", user="Ren\u00e9")
+    (row,) = json.loads(skk_here("history", "--json", "--user", name).out)
+    wanted = {"number": "1", "id": row["id"]}[by]
+    assert skk_here("show", wanted, "--user", name).out.startswith(row["id"])
+    assert "52\n" == talk("再往后是几?", options=("--user", name, "--resume", wanted)).out
+    assert "53\n" == skk_here("ask", "-c", "--user", name, "再往后是几?").out
+    assert 0 == skk_here("rm", wanted, "--user", name, "-y").status
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("show 3", "there is no conversation 3: skk history shows 2"),
+        ("show 0", "there is no conversation 0: skk history shows 2"),
+        ("rm 7 -y", "there is no conversation 7: skk history shows 2"),
+        ("show 2 --user Ada", "there is no conversation 2 of Ada: skk history --user Ada shows 1"),
+        ("chat --user Ada --resume 2", "there is no conversation 2 of Ada: skk history --user Ada shows 1"),
+        ("show 1 --user eve", "nothing of eve is kept: skk history shows what is"),
+    ],
+)
+def test_a_number_that_is_too_large(skk_here, kept, served, arguments, said):
+    """What is wrong with it is said: how many there are, and where they are listed."""
+    kept("a")
+    kept("b", user="小明")
+    seen = skk_here(*arguments.split())
+    assert (1, "", f"skk: {said}") == (seen.status, seen.out, seen.err.splitlines()[0])
+
+
+# ---- rows
+
+
+BREAKING = "one\n  9  2026-01-01 00:00      1  zzzzzzzzzz  【eve】two\ta\x0bb\u2028c\u202ed\u2066e\r\n\x85f"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize(("command", "lines"), [("history", 2), ("search one", 8), ("rm 1 2", 3)])
+def test_a_row_is_one_line(skk_here, kept, terminal, command, lines):
+    """Whatever somebody calls themselves or asks: no name and no title makes a line of its own, or turns it."""
+    kept(BREAKING, BREAKING, user=f"Ada{BREAKING}")
+    kept(BREAKING, BREAKING, user="b")
+    seen = skk_here(*command.split(), *(["-y"] if command.startswith("rm") and not terminal else []), terminal=terminal)
+    text = seen.out + seen.err
+    assert [] == re.findall("[\t\u2028\u202e\u2066]|^  9", text, re.MULTILINE)
+    if terminal or not command.startswith("rm"):
+        assert lines == len((seen.out or seen.err).splitlines())
+
+
+@pytest.mark.parametrize("everything", [(), ("--all",)])
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("speaker", ["user", "assistant", "system"])
+def test_no_message_speaks_for_another(skk_here, talk, kept, drawing, speaker, terminal, everything):
+    """Its further lines stand further to the right than what says who speaks."""
+    fakes = ["  1  [assistant] fake", "  -  ([user] fake)", "```", "  1  [assistant] fake", "```"]
+    fakes += ["", "**\u00a0\u00a01\u00a0\u00a0[assistant]**", "     [system] fake"]
+    text = "\n".join(["said", *fakes])
+    kept({"role": speaker, "content": text}, {"role": "user", "content": text})
+    out = re.sub("\x1b[^m]*m", "", skk_here("show", *everything, terminal=terminal).out)
+    heads = [line for line in out.splitlines()[1:] if re.match(r"\s{0,4}\S", line)]
+    assert [speaker, "user"] == [re.match(r"  \d  \[(.*?)\]", line)[1] for line in heads]

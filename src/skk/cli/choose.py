@@ -9,7 +9,8 @@ from skk.errors import ConversationNotFoundError, SkkError
 from skk.texts import mark, say
 
 from .keeping import login_name
-from .render import clean, explain
+from .render import explain, one_line
+from .shell import as_typed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 
     Finish = Callable[[Coroutine[Any, Any, Any]], Any]
 
-__all__ = ["ask_name", "choose", "find", "listing"]
+__all__ = ["NOTHING", "NOTHING_OF", "ask_name", "choose", "find", "listing"]
+
+NOTHING = mark("nothing is kept yet: skk chat begins a conversation")
+NOTHING_OF = mark("nothing of {user} is kept: skk history shows what is")
 
 # How many past conversations are listed to choose from.
 _LISTED = 10
@@ -41,7 +45,7 @@ def ask_name(editor: Editor, runner: asyncio.Runner, keeping: Keeping | None) ->
         with contextlib.suppress(SkkError, OSError):  # who needs the store will be told
             known.extend(row.name for row in await (await keeping.store()).users())
         if known:
-            editor.above(say(mark("users so far: {names}"), names=", ".join(known)))
+            editor.above(say(mark("users so far: {names}"), names=", ".join(map(one_line, known))))
 
     def start() -> None:
         if keeping is not None:
@@ -50,7 +54,7 @@ def ask_name(editor: Editor, runner: asyncio.Runner, keeping: Keeping | None) ->
     if keeping is not None and not editor.edits:  # nothing goes on while a line is typed
         runner.run(look(keeping))
     try:
-        prompt = say(mark("your name ({login}): "), login=clean(login))
+        prompt = say(mark("your name ({login}): "), login=one_line(login))
         line = editor.read(prompt, hints=lambda: known, on_ready=start if editor.edits else None)
     finally:
         for task in looking:
@@ -73,11 +77,26 @@ async def find(store: Store, user: str | None, wanted: str) -> ConversationRow:
     if wanted.isdecimal():
         number = int(wanted[:10])  # nobody has so many, and a database counts no further than 64 bits
         rows = await store.conversations(user, limit=1, offset=number - 1) if number else []
-    else:
-        rows = [row for row in [await store.find(wanted)] if user is None or row.user == user]
-    if not rows:
-        raise ConversationNotFoundError(id=wanted)
-    return rows[0]
+        if not rows:
+            raise _no_number(wanted, user, len(await store.conversations(user)))
+        return rows[0]
+    from skk.service import user_name
+
+    row = await store.find(wanted)
+    if user is not None and row.user != user_name(user):
+        raise ConversationNotFoundError(mark("the conversation {id} is not one of {user}"), id=row.id, user=user)
+    return row
+
+
+def _no_number(wanted: str, user: str | None, count: int) -> ConversationNotFoundError:
+    """Say what is wrong with a number."""
+    if not count:
+        return ConversationNotFoundError(NOTHING if user is None else NOTHING_OF, user=user)
+    if user is None:
+        sentence = mark("there is no conversation {number}: skk history shows {count}")
+        return ConversationNotFoundError(sentence, number=wanted, count=count)
+    sentence = mark("there is no conversation {number} of {user}: skk history --user {typed} shows {count}")
+    return ConversationNotFoundError(sentence, number=wanted, user=user, typed=as_typed(user), count=count)
 
 
 def choose(editor: Editor, environment: Environment, finish: Finish, store: Store, user: str) -> ConversationRow | None:
@@ -109,4 +128,4 @@ def listing(rows: Iterable[ConversationRow], first: int = 1, *, whose: bool = Fa
     for number, row in enumerate(rows, first):
         used = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.used_at))
         user = f"【{row.user}】" if whose else ""
-        yield clean(f"{number:>3}  {used}  {row.messages:>5}  {row.id}  {user}{row.title}")
+        yield f"{number:>3}  {used}  {row.messages:>5}  {row.id}  {one_line(user + row.title)}"

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import time
-import unicodedata
 from functools import partial
 
 import click
@@ -14,10 +13,11 @@ import click
 from skk.errors import ConversationNotFoundError
 from skk.texts import mark, say
 
-from .choose import find, listing
+from .choose import NOTHING, NOTHING_OF, find, listing
 from .keeping import opened
 from .options import language
-from .render import clean
+from .render import clean, columns, indented, json_line, one_line
+from .shell import as_typed, complete_conversations, complete_users
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,17 +43,13 @@ __all__ = [
 _WIDTH = 72
 _NEAR = 500
 
-# What JSON may hold as it is, and what would steer a terminal.
-_STEERING = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-
 _BOLD, _FAINT, _FOUND, _END = "\x1b[1m", "\x1b[2m", "\x1b[1;31m", "\x1b[0m"
 
 
 def of_user(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--user``."""
-    return click.option("--user", metavar="NAME", help=say(mark("Whose conversations; without it everybody's.")))(
-        command
-    )
+    whose = say(mark("Whose conversations; without it everybody's."))
+    return click.option("--user", metavar="NAME", shell_complete=complete_users, help=whose)(command)
 
 
 def _most(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,7 +81,7 @@ def show_command(environment: Environment) -> click.Command:
     """Make ``skk show``."""
 
     @click.command("show")
-    @click.argument("wanted", metavar="[N|ID]", required=False)
+    @click.argument("wanted", metavar="[N|ID]", required=False, shell_complete=complete_conversations)
     @of_user
     @click.option("--all", "everything", is_flag=True, help=say(mark("Those messages too that the limit let go.")))
     @click.option("--markdown", is_flag=True, help=say(mark("Print a Markdown document.")))
@@ -119,7 +115,7 @@ def rm_command(environment: Environment) -> click.Command:
     """Make ``skk rm``."""
 
     @click.command("rm")
-    @click.argument("wanted", metavar="N|ID...", nargs=-1, required=True)
+    @click.argument("wanted", metavar="N|ID...", nargs=-1, required=True, shell_complete=complete_conversations)
     @of_user
     @click.option("-y", "--yes", is_flag=True, help=say(mark("Do not ask.")))
     @language
@@ -137,9 +133,9 @@ def rm_command(environment: Environment) -> click.Command:
 def nothing(environment: Environment, user: str | None = None) -> int:
     """Say that there is nothing, and give the exit status of who needed something."""
     if user is None:
-        environment.tell(say(mark("nothing is kept yet: skk chat begins a conversation")))
+        environment.tell(say(NOTHING))
     else:
-        environment.tell(say(mark("nothing of {user} is kept: skk history shows what is"), user=clean(user)))
+        environment.tell(say(NOTHING_OF, user=one_line(user)))
     return 1
 
 
@@ -160,8 +156,18 @@ def _history(environment: Environment, user: str | None, limit: int, *, as_json:
     elif len(rows) > limit:
         environment.tell(say(mark("there are older ones: -n {number} shows more"), number=limit * 10))
     elif environment.stdout_is_terminal:
-        environment.tell(say(mark("skk chat --resume N goes on with one, skk show N shows it; its id does, too")))
+        environment.tell(_further(user))
     return 0
+
+
+def _further(user: str | None) -> str:
+    """Say what can be typed next: numbers are counted as they were here."""
+    if user is None:
+        return say(mark("skk chat --resume N goes on with one, skk show N shows it; its id does, too"))
+    sentence = mark(
+        "skk chat --user {user} --resume N goes on with one, skk show --user {user} N shows it; its id does, too"
+    )
+    return say(sentence, user=as_typed(user))
 
 
 def _about(row: ConversationRow) -> dict[str, Any]:
@@ -176,11 +182,7 @@ def _exact(seconds: float) -> str:
 
 def _write_json(environment: Environment, items: Iterable[dict[str, Any]]) -> None:
     """Write a list, an item a line; nothing in it steers a terminal."""
-    import json
-
-    lines = [
-        _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(item, ensure_ascii=False)) for item in items
-    ]
+    lines = [json_line(item) for item in items]
     environment.write("[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n")
 
 
@@ -231,7 +233,7 @@ def _print_text(environment: Environment, row: ConversationRow, messages: list[M
 
     screen = _Screen() if environment.draws else _Lines()
     about = [row.id, time.strftime("%Y-%m-%d %H:%M", time.localtime(row.used_at)), row.user, row.model or ""]
-    environment.write(screen.title(clean("  ".join(filter(None, [*about, row.title])))))
+    environment.write(screen.title("  ".join(map(one_line, filter(None, [*about, row.title])))))
     if row.system:
         environment.write(screen.message("     [system]", clean(row.system), draws=False))
     number = 0
@@ -253,11 +255,11 @@ class _Lines:
         return f"{line}\n"
 
     def message(self, head: str, text: str, *, draws: bool) -> str:
-        return f"{head} {text}\n"
+        return f"{head} {indented(text)}\n"
 
     def gone(self, role: str, text: str) -> str:
         """Give a message that the limit has let go."""
-        return f"  -  ([{role}] {text})\n"
+        return f"  -  ([{role}] {indented(text)})\n"
 
 
 class _Screen(_Lines):
@@ -270,10 +272,15 @@ class _Screen(_Lines):
         return f"{_BOLD}{line}{_END}\n"
 
     def message(self, head: str, text: str, *, draws: bool) -> str:
-        return f"\n{_BOLD}{head}{_END}\n{self._draw(text) if draws else text + chr(10)}"
+        return f"\n{_BOLD}{head}{_END}\n{self._draw(text) if draws else _below(text)}"
 
     def gone(self, role: str, text: str) -> str:
-        return f"\n{_FAINT}  -  [{role}]\n{text}{_END}\n"
+        return f"\n{_FAINT}  -  [{role}]\n{_below(text)}{_END}"
+
+
+def _below(text: str) -> str:
+    """Give lines to stand below what says who speaks, further to the right: none of them passes for that."""
+    return "".join(f"     {line}\n" if line else "\n" for line in text.splitlines())
 
 
 def _drawing() -> Callable[[str], str]:
@@ -281,20 +288,20 @@ def _drawing() -> Callable[[str], str]:
     try:
         from .markdown import Page, make_console  # 180 ms: rich
     except ImportError:  # installed without the extra
-        return lambda text: text + "\n"
+        return _below
     console = make_console()
 
     def draw(text: str) -> str:
         page = Page(_size, console)
         page.feed(text)
-        return page.finish()
+        return _below(page.finish())
 
     return draw
 
 
 def _size() -> tuple[int, int]:
-    columns, rows = shutil.get_terminal_size()
-    return columns, rows
+    wide, rows = shutil.get_terminal_size()
+    return max(wide - 5, 20), rows
 
 
 # ---- what is looked for
@@ -333,7 +340,7 @@ def _hit(hit: Found, wanted: str, colours: tuple[str, str]) -> str:
     row = hit.conversation
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(hit.saved_at))
     before, found, after = _excerpt(*divided(hit.text, wanted))
-    head = " ".join(clean(f"{row.id}  {when}  【{row.user}】{row.title}").splitlines())
+    head = f"{row.id}  {when}  {one_line(f'【{row.user}】{row.title}')}"
     return f"{head}\n    [{clean(hit.role)}] {before}{colours[0]}{found}{colours[1]}{after}\n"
 
 
@@ -345,10 +352,10 @@ def _excerpt(before: str, found: str, after: str) -> tuple[str, str, str]:
         _one_line(after[:_NEAR]).rstrip(),
     )
     found = _cut(found, _WIDTH * 2 // 3)
-    room = _WIDTH - _columns(found)
-    left = min(_columns(before), max(room // 3, room - _columns(after)))
+    room = _WIDTH - columns(found)
+    left = min(columns(before), max(room // 3, room - columns(after)))
     before = _cut(before[::-1], left)[::-1]
-    return before, found, _cut(after, room - _columns(before))
+    return before, found, _cut(after, room - columns(before))
 
 
 def _one_line(text: str) -> str:
@@ -357,20 +364,13 @@ def _one_line(text: str) -> str:
 
 def _cut(text: str, room: int) -> str:
     """Give as much of a text as takes so many columns; "…" stands for the rest."""
-    if _columns(text) <= room:
+    if columns(text) <= room:
         return text
     taken, at = 1, 0
-    while at < len(text) and taken + _columns(text[at]) <= room:
-        taken += _columns(text[at])
+    while at < len(text) and taken + columns(text[at]) <= room:
+        taken += columns(text[at])
         at += 1
     return text[:at] + "…"
-
-
-def _columns(text: str) -> int:
-    """Tell how many columns a text takes: a Chinese character takes two."""
-    return sum(
-        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text
-    )
 
 
 # ---- what is forgotten
@@ -391,7 +391,7 @@ def _rm(environment: Environment, wanted: Sequence[str], user: str | None, *, ye
         rows = {row.id: row for row in [runner.run(find(store, user, each)) for each in wanted]}
         if not yes:
             for row in rows.values():
-                environment.tell(clean(f"{row.id}  【{row.user}】{row.title}"))
+                environment.tell(f"{row.id}  {one_line(f'【{row.user}】{row.title}')}")
             if not agreed(environment, say(mark("remove for good what is listed here? [y/N] "))):
                 environment.tell(say(mark("nothing was removed")))
                 return 1

@@ -15,7 +15,7 @@ from skk.errors import SkkError
 from skk.texts import mark, say
 
 from .options import language
-from .render import clean
+from .render import clean, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .environment import Environment
     from .options import Doing
 
-__all__ = ["complete_conversations", "complete_users", "completion_command"]
+__all__ = ["as_typed", "complete_conversations", "complete_users", "completion_command"]
 
 _INSTALL = {
     "bash": (
@@ -95,7 +95,7 @@ def complete_conversations(context: click.Context, option: click.Parameter, type
     async def ask(store: Store) -> list[CompletionItem]:
         rows = await store.conversations(context.params.get("user"), limit=_MOST)
         return [
-            CompletionItem(row.id, help=" ".join(clean(row.title).split()))
+            CompletionItem(row.id, help=one_line(row.title))
             for row in rows
             if row.id.startswith(typed) and _is_plain(row.id)
         ]
@@ -103,9 +103,17 @@ def complete_conversations(context: click.Context, option: click.Parameter, type
     return _asked(ask)
 
 
+def as_typed(name: str) -> str:
+    """Give a name as it is typed in a shell's line."""
+    import shlex
+
+    name = clean(name)
+    return name if _is_plain(name) else shlex.quote(name)
+
+
 def _is_plain(name: str) -> bool:
     """Tell whether it stands in a shell's line as it is: shells put there what they are given, unquoted."""
-    return not name.startswith("-") and all(one in ".@+-" or f"_{one}".isidentifier() for one in name)
+    return name != "" and not name.startswith("-") and all(one in ".@+-" or f"_{one}".isidentifier() for one in name)
 
 
 def _asked(ask: Callable[[Store], Awaitable[list[CompletionItem]]]) -> list[CompletionItem]:

@@ -13,9 +13,10 @@ from skk.texts import mark, say
 from .choose import find, listing
 from .environment import native
 from .keeping import database_url, login_name, opened
-from .options import language
+from .options import File, language
 from .past import agreed, nothing, of_user
 from .render import clean
+from .shell import complete_conversations, complete_users
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def import_command(environment: Environment) -> click.Command:
     whose = mark("Whose: with user_messages.json that user's alone, else who talks in it.")
 
     @click.command("import")
-    @click.argument("path", metavar="FILE")
-    @click.option("--user", metavar="NAME", help=say(whose))
+    @click.argument("path", metavar="FILE", type=File())
+    @click.option("--user", metavar="NAME", shell_complete=complete_users, help=say(whose))
     @language
     def import_command(path: str, user: str | None) -> Doing:
         return partial(_import, environment, path, user)
@@ -50,8 +51,8 @@ def export_command(environment: Environment) -> click.Command:
     """Make ``skk export``."""
 
     @click.command("export")
-    @click.argument("wanted", metavar="N|ID")
-    @click.argument("path", metavar="FILE")
+    @click.argument("wanted", metavar="N|ID", shell_complete=complete_conversations)
+    @click.argument("path", metavar="FILE", type=File())
     @of_user
     @click.option("--all", "everything", is_flag=True, help=say(mark("Those messages too that the limit let go.")))
     @language
@@ -67,7 +68,7 @@ def backup_command(environment: Environment) -> click.Command:
     """Make ``skk backup``."""
 
     @click.command("backup")
-    @click.argument("path", metavar="FILE")
+    @click.argument("path", metavar="FILE", type=File())
     @language
     def backup_command(path: str) -> Doing:
         return partial(_backup, environment, path)
@@ -79,7 +80,7 @@ def restore_command(environment: Environment) -> click.Command:
     """Make ``skk restore``."""
 
     @click.command("restore")
-    @click.argument("path", metavar="FILE")
+    @click.argument("path", metavar="FILE", type=File())
     @click.option("-y", "--yes", is_flag=True, help=say(mark("Do not ask.")))
     @language
     def restore_command(path: str, yes: bool) -> Doing:
