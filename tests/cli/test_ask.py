@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from skk import errors
-from skk.cli.ask import _STATUSES
+from skk.cli.report import _STATUSES
 from skk.cli.environment import typed
 from skk.simulator.pictures import draw
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
-import re
 from functools import partial
 
 import click
@@ -16,7 +14,8 @@ from skk.texts import mark, say
 from .attach import MOST_BYTES, MOST_TEXT, attached, attachment, contents, plain, too_large
 from .connect import Wanted, no_key
 from .options import File, talking
-from .render import INTERRUPTED, Display, clean, explain, remark
+from .render import Display, remember
+from .report import AsJson, AsText, is_whole, statuses
 from .shell import complete_users
 
 TYPE_CHECKING = False
@@ -33,51 +32,14 @@ if TYPE_CHECKING:
 
 __all__ = ["ask_command"]
 
-# What it exits with, and the kinds of failures that this stands for. Scripts rely on these numbers.
-_STATUSES: tuple[tuple[int, str, frozenset[str]], ...] = (
-    (0, mark("answered"), frozenset()),
-    (1, mark("failed in another way"), frozenset()),
-    (2, mark("wrong usage: nothing was asked"), frozenset()),
-    (
-        3,
-        mark("no api key, or one that is not accepted or has nothing left to spend"),
-        frozenset(
-            {"missing_key", "invalid_key", "empty_pool", "authentication", "permission_denied", "all_keys_rejected"}
-        ),
-    ),
-    (
-        4,
-        mark("try again later: too much at once, no connection, trouble of the service"),
-        frozenset(
-            {
-                *("rate_limit", "all_keys_rate_limited", "all_keys_failed", "server", "conflict", "deadline"),
-                *("connection", "timeout", "stream_interrupted", "stream_truncated", "stream_stalled"),
-            }
-        ),
-    ),
-    (5, mark("no whole answer: it is cut off, filtered, refused or empty"), frozenset({"content_policy"})),
-    (6, mark("the answer does not fit --schema"), frozenset({"answer_format"})),
-    (130, mark("stopped with Ctrl-C"), frozenset()),
-)
-_OTHER, _ACCOUNT, _LATER, _NOT_WHOLE, _STOPPED = 1, 3, 4, 5, 130
-
 # Seconds until somebody is told that their pipe is waited for.
 _PATIENCE = 5.0
-
-# What --json prints, always all of it.
-_NAMES = (
-    *("answer", "parsed", "model", "finish_reason", "usage", "reasoning", "refusal"),
-    *("request_id", "conversation", "error"),
-)
-
-# What JSON may hold as it is, and what would steer a terminal or end a line for some readers.
-_STEERING = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def ask_command(environment: Environment) -> click.Command:
     """Make ``skk ask``."""
 
-    @click.command("ask", epilog=_statuses())
+    @click.command("ask", epilog=statuses())
     @click.argument("question", nargs=-1)
     @click.option(
         "--attach",
@@ -128,11 +90,6 @@ def ask_command(environment: Environment) -> click.Command:
         return partial(ask, asked, Wanted(**options), environment, as_json=as_json, goes_on=goes_on, user=user)
 
     return ask_command
-
-
-def _statuses() -> str:
-    lines = [f"{status:>5}  {say(sentence)}" for status, sentence, _ in _STATUSES]
-    return "\n".join(["\b", say(mark("Exit status:")), *lines])
 
 
 def piped(environment: Environment, patience: float | None) -> bytes:
@@ -236,7 +193,7 @@ def ask(
         goes_on: whether the last conversation is gone on with; else nothing is kept, and no store is loaded.
         user: whose conversation; None for the person's who is logged in.
     """
-    report = _AsJson(environment) if as_json else _AsText(environment)
+    report = AsJson(environment) if as_json else AsText(environment)
     try:
         if not wanted.has_key:
             raise no_key()
@@ -328,11 +285,11 @@ class _Once:
         """
         try:
             answer = self._runner.run(self._chat.async_request(*parts, response_format=schema.form))
-            if not _is_whole(answer):
+            if not is_whole(answer):
                 return answer, None
             value = schema.checked(answer)
         except AnswerFormatError as error:
-            if not _is_whole(cut := _as_answer(error)):
+            if not is_whole(cut := _as_answer(error)):
                 return cut, None
             raise schema.misfit(error) from None
         self._keep()
@@ -355,7 +312,7 @@ class _Kept(_Once):
         report: is told what could not be kept.
     """
 
-    def __init__(self, conversation: Conversation, wanted: Wanted, runner: asyncio.Runner, report: _AsText) -> None:
+    def __init__(self, conversation: Conversation, wanted: Wanted, runner: asyncio.Runner, report: AsText) -> None:
         chat = conversation.chat.fork()
         chat.model = wanted.model or chat.model
         chat.system = chat.system if wanted.system is None else wanted.system
@@ -369,9 +326,7 @@ class _Kept(_Once):
         self._report = report
 
     def _broke_off(self, parts: list[Any], shown: str) -> None:  # what the person saw is what the model will see
-        from skk.openai import assistant_msg, user_msg
-
-        self._conversation.chat.add_dialogs(user_msg(*parts), assistant_msg(f"{shown}\n{say(INTERRUPTED)}"))
+        remember(self._conversation.chat, (*parts,), shown)
         self._save()
 
     def _keep(self) -> None:
@@ -393,113 +348,3 @@ def _as_answer(misfit: AnswerFormatError) -> Answer:
     from skk.openai import Answer
 
     return Answer(misfit.text, finish_reason=misfit.finish_reason, request_id=misfit.request_id)
-
-
-def _is_whole(answer: Answer) -> bool:
-    return answer.refusal is None and remark(answer) is None
-
-
-def _status(error: BaseException) -> int:
-    """Give the exit status of a failure."""
-    if isinstance(error, KeyboardInterrupt):
-        return _STOPPED
-    status = getattr(error, "status_code", None)
-    if getattr(error, "code", None) == "insufficient_quota" or status == 402:
-        return _ACCOUNT
-    if status == 408:
-        return _LATER
-    kind = getattr(error, "kind", "")
-    return next((status for status, _, kinds in _STATUSES if kind in kinds), _OTHER)
-
-
-def _told(error: BaseException) -> str:
-    """Give a failure as one line."""
-    return explain(error) if isinstance(error, Exception) else say(INTERRUPTED)
-
-
-def _unkept(error: BaseException) -> str:
-    """Give the line about an answer that is there, and could not be kept."""
-    reason = _told(error).removeprefix("skk: ")
-    return "skk: " + say(mark("question and answer are not kept: {failure}"), failure=reason)
-
-
-class _AsText:
-    """The answer on stdout, all else on stderr.
-
-    Attributes:
-        conversation: the id of the one that is gone on with; None if none is.
-        unkept: why the turn could not be kept in it; None if nothing was in the way.
-    """
-
-    conversation: str | None = None
-    unkept: BaseException | None = None
-
-    def __init__(self, environment: Environment) -> None:
-        self._environment = environment
-
-    def fitting(self, answer: Answer, value: Any) -> int:
-        """Print the value; an answer that is not whole is none, and goes to stderr."""
-        if _is_whole(answer):
-            self._environment.write(_line(value))
-        elif answer.strip():
-            self._environment.tell(clean(answer))
-        return self.told(answer)
-
-    def told(self, answer: Answer) -> int:
-        """Say what a script should know of an answer that has been shown."""
-        line = remark(answer)
-        if line is None and answer.refusal is not None:
-            line = say(mark("[the model refuses to answer]"))
-        if line is not None:
-            self._environment.tell(line)
-        if self.unkept is not None:
-            self._environment.tell(_unkept(self.unkept))
-            return _OTHER if isinstance(self.unkept, Exception) else _STOPPED
-        return 0 if line is None else _NOT_WHOLE
-
-    def failed(self, error: BaseException) -> int:
-        self._environment.tell(_told(error))
-        if self.unkept is not None:
-            self._environment.tell(_unkept(self.unkept))
-        return _status(error)
-
-
-class _AsJson(_AsText):
-    """One line of JSON on stdout, whatever happens; what went wrong stands on stderr, too."""
-
-    def fitting(self, answer: Answer, value: Any) -> int:
-        self._print(
-            answer=str(answer),
-            parsed=value,
-            model=answer.model,
-            finish_reason=answer.finish_reason,
-            usage=answer.usage,
-            reasoning=answer.reasoning,
-            refusal=answer.refusal,
-            request_id=answer.request_id,
-            error=None if self.unkept is None else _about(self.unkept, _unkept(self.unkept)),
-        )
-        return self.told(answer)
-
-    def failed(self, error: BaseException) -> int:
-        came = error.text if isinstance(error, AnswerFormatError) else getattr(error, "partial", "")
-        about = _about(error, _told(error))
-        self._print(answer=came or None, request_id=getattr(error, "request_id", None), error=about)
-        return super().failed(error)
-
-    def _print(self, **known: Any) -> None:
-        known["conversation"] = self.conversation
-        self._environment.write(_line({name: known.get(name) for name in _NAMES}))
-
-
-def _about(error: BaseException, line: str) -> dict[str, Any]:
-    """Give what programs are told of a failure, and its line."""
-    other = "interrupted" if isinstance(error, KeyboardInterrupt) else "file" if isinstance(error, OSError) else "error"
-    kind = str(getattr(error, "kind", other))
-    return {"kind": kind, "code": getattr(error, "code", None), "message": line.removeprefix("skk: ")}
-
-
-def _line(value: Any) -> str:
-    """Give JSON on a line of its own that any reader takes, and no terminal is steered by."""
-    text = json.dumps(value, ensure_ascii=False)
-    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
