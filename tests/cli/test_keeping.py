@@ -34,7 +34,7 @@ def test_a_talk_without_a_word_is_not_kept(ada, own_store):
     """Opening and leaving leaves nothing."""
     ada("")
     ada("/history")
-    assert "skk: there is no conversation '1'" in ada("x", options=("--resume", "1")).err
+    assert "skk: nothing of Ada is kept: skk history shows what is\n" == ada("x", options=("--resume", "1")).err
 
 
 def test_resume_alone_takes_the_last_one_where_nobody_is_asked(ada):
@@ -209,7 +209,7 @@ def test_a_number_that_is_not_listed_is_asked_again(person):
     """The list stays, the next answer counts."""
     person("Ada", *COUNTING)
     seen = person("Ada", "9", "1", "再往后是几?")
-    assert ("53\n", True) == (seen.out, "there is no conversation '9'" in seen.err)
+    assert ("53\n", True) == (seen.out, "there is no conversation 9 of Ada" in seen.err)
 
 
 def test_leaving_at_the_question_for_a_name(person):
@@ -221,6 +221,20 @@ def test_past_users_are_told(person):
     """Who has talked here before."""
     person("Ada", "a")
     assert "users so far: Ada" in person("Grace", "a").err
+
+
+@pytest.mark.parametrize("words", [[], ["/system be brief"], ["/quit"]])
+def test_who_said_nothing_is_no_past_user(person, words):
+    """A name that was typed, perhaps a wrong one, is not told later."""
+    person("Grcae", *words)
+    assert "users so far" not in person("Ada").err
+
+
+def test_who_has_no_conversation_any_more_is_no_past_user(person, skk_here):
+    """With the last one the name goes, too."""
+    person("Grace", "a")
+    skk_here("rm", "1", "-y")
+    assert "users so far" not in person("Ada").err
 
 
 # ---- two programs

@@ -113,7 +113,8 @@ def chat(wanted: Wanted, environment: Environment, user: str | None, resume: str
             status = 130
         except StoreError as error:
             environment.tell(explain(error))
-            environment.tell(say(_WITHOUT))
+            if resume is None:
+                environment.tell(say(_WITHOUT))
             return 1
         return status if talk.save() else 1
 

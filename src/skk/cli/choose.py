@@ -43,7 +43,7 @@ def ask_name(editor: Editor, runner: asyncio.Runner, keeping: Keeping | None) ->
 
     async def look(keeping: Keeping) -> None:
         with contextlib.suppress(SkkError, OSError):  # who needs the store will be told
-            known.extend(row.name for row in await (await keeping.store()).users())
+            known.extend(row.name for row in await (await keeping.store()).users() if row.conversations)
         if known:
             editor.above(say(mark("users so far: {names}"), names=", ".join(map(one_line, known))))
 

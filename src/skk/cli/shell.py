@@ -82,7 +82,7 @@ def complete_users(context: click.Context, option: click.Parameter, typed: str) 
     from click.shell_completion import CompletionItem
 
     async def ask(store: Store) -> list[CompletionItem]:
-        names = [user.name for user in await store.users()]
+        names = [user.name for user in await store.users() if user.conversations]
         return [CompletionItem(name) for name in names if name.startswith(typed) and _is_plain(name)]
 
     return _asked(ask)
