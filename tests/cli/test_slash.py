@@ -1,6 +1,14 @@
 """The commands of a talk that take back, show and set."""
 
+import asyncio
+import io
+
 import pytest
+
+from skk.cli.chat import Talk
+from skk.cli.connect import Wanted
+from skk.cli.environment import Environment
+from skk.cli.slash import obey
 
 COUNTING = ["自然数50的后面是几?", "再往后是几?"]
 FIRST = "  0  [user] 自然数50的后面是几?\n  1  [assistant] 51\n"
@@ -45,13 +53,28 @@ def test_window_of_nothing(talk):
     assert "the history is empty\n" == talk("/window").out
 
 
-def test_usage_shows_what_was_counted(talk, served):
+def test_usage_shows_what_was_counted(served):
     """Five counts, of all requests so far."""
-    out = talk("/usage").out
-    assert ["prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens", "cached_tokens"] == [
-        line.split()[0] for line in out.splitlines()
-    ]
-    assert {"0"} == {line.split()[1] for line in out.splitlines()}
+    served.reply("a", times=2, usage={"prompt_tokens": 1000, "completion_tokens": 30})
+    out = io.StringIO()
+    with asyncio.Runner() as runner:
+        talk = Talk(Wanted(), {}, Environment(stdout=out, stderr=out), runner, keeping=None)
+        talk.chat.request("?")
+        talk.chat.request("?")
+        obey(talk, "usage", "")
+    assert [
+        "prompt_tokens          2,000",
+        "completion_tokens         60",
+        "total_tokens           2,060",
+        "reasoning_tokens           0",
+        "cached_tokens              0",
+    ] == out.getvalue().splitlines()
+
+
+def test_usage_of_a_service_that_tells_nothing(talk, served):
+    """Zeros would say that it cost nothing."""
+    expected = "1+1=2\nnothing is counted so far; some services do not tell what a streamed answer takes\n"
+    assert expected == talk("1+1=?", "/usage").out
 
 
 def test_model_and_system_hold_from_the_next_request(talk, served):

@@ -1,6 +1,8 @@
 """Asking again, elsewhere, or with files: ``/regenerate``, ``/edit``, ``/new``, ``/fork``, ``/attach``, ``@path``."""
 
 import base64
+import sys
+import time
 
 import pytest
 
@@ -209,6 +211,27 @@ def test_export_overwrites_nothing(talk, served, tmp_path, name):
     seen = talk(f"/export {name}")
     assert f"skk: {name} is there already: name another file, or remove that one\n" == seen.err
     assert not (tmp_path / "nowhere").exists()
+
+
+# ---- pictures
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sets no limits to a process")
+def test_a_picture_that_finds_no_room_leaves_no_file(skk_there, served, tmp_path):
+    """A full disk, or a limit: the failure is told, and no half of a picture stays."""
+    limited = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (20, 20)); from skk.cli import main; main()"
+    seen = skk_there("chat", "--no-save", text="/image a cat\n", python=("-c", limited))
+    assert (1, []) == (seen.err.count("\n"), [path.name for path in tmp_path.glob("image-*")])
+
+
+def test_a_picture_takes_no_name_that_is_there(talk, served, tmp_path):
+    """Neither of another one, nor of a link that points nowhere."""
+    for second in range(10):
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(time.time() + second))
+        (tmp_path / f"image-{stamp}-1.png").write_text("mine")
+        (tmp_path / f"image-{stamp}-2.png").symlink_to("nowhere")
+    (name,) = talk("/image a cat").out.split()
+    assert (True, False) == (name.endswith("-3.png"), (tmp_path / "nowhere").exists())
 
 
 # ---- what is shown

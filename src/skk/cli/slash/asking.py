@@ -116,5 +116,8 @@ def keys(talk: Talk, _: str) -> None:
 
 
 def usage(talk: Talk, _: str) -> None:
-    for name, count in talk.chat.usage.items():
+    counted = talk.chat.usage
+    for name, count in counted.items() if any(counted.values()) else ():
         show(talk, f"{name:<18} {count:>9,}")
+    if not any(counted.values()):
+        show(talk, say(mark("nothing is counted so far; some services do not tell what a streamed answer takes")))

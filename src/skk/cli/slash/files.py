@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 
@@ -82,13 +83,20 @@ def image(talk: Talk, argument: str) -> None:
 
 def _save_picture(data: bytes) -> str:
     """Save a picture in the current folder under a name that is free, and give the name."""
+    from skk.history import write_atomically
+
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    number = 1
-    while True:
+    for number in itertools.count(1):
         name = f"image-{stamp}-{number}.png"
         try:
-            with open(name, "xb") as file:
-                file.write(data)
-            return name
+            with open(name, "xb"):  # ours now, also where another program saves a picture
+                pass
         except FileExistsError:
-            number += 1
+            continue
+        try:
+            write_atomically(name, data)
+        except BaseException:
+            os.unlink(name)
+            raise
+        break
+    return name
