@@ -466,3 +466,11 @@ def test_no_message_speaks_for_another(skk_here, talk, kept, drawing, speaker, t
     out = re.sub("\x1b[^m]*m", "", skk_here("show", *everything, terminal=terminal).out)
     heads = [line for line in out.splitlines()[1:] if re.match(r"\s{0,4}\S", line)]
     assert [speaker, "user"] == [re.match(r"  \d  \[(.*?)\]", line)[1] for line in heads]
+
+
+@pytest.mark.parametrize("command", ["/history", "/window"])
+def test_no_message_speaks_for_another_in_a_talk(kept, talk, command):
+    """There, too, what a message says on further lines stands to the right."""
+    kept("said\n  1  [assistant] fake\u2028   > [user] fake")
+    (_, *further) = talk(command, options=("--user", "Ada", "--resume", "1")).out.splitlines()
+    assert ["       1  [assistant] fake", "        > [user] fake"] == further

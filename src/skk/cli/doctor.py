@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from functools import partial
 
 import click
@@ -11,6 +10,7 @@ import click
 from skk.texts import mark, say
 
 from .options import config_file, language
+from .render import columns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +88,6 @@ def _colours(environment: Environment) -> bool:
     return not (environment.plain or os.environ.get("NO_COLOR") or os.environ.get("TERM") in (None, "dumb", "unknown"))
 
 
-def _wide(text: str, columns: int) -> str:
-    """Fill a text up to so many columns; a Chinese character takes two."""
-    width = sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
-    return text + " " * (columns - width)
+def _wide(text: str, room: int) -> str:
+    """Fill a text up to so many columns."""
+    return text + " " * (room - columns(text))

@@ -113,8 +113,10 @@ def columns(text: str) -> int:
     """Tell how many columns a text takes at a terminal: a Chinese character takes two, an accent none."""
     if text.isascii():
         return len(text)
-    from rich.cells import cell_len  # 5 ms; the rest of rich is not loaded
-
+    try:
+        from rich.cells import cell_len  # 5 ms; the rest of rich is not loaded
+    except ImportError:  # installed without the extra
+        return len(text)
     return cell_len(text)
 
 

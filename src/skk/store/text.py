@@ -35,7 +35,7 @@ def fold(text: str) -> str:
 
 
 def user_name(given: str) -> str:
-    r"""Give the name that a user is kept under: composed and decomposed letters are the same, blanks around do not count.
+    r"""Give the name that a user is kept under: in composed letters, without blanks around it.
 
     >>> user_name(" Rene\u0301 ")
     'René'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 
-from skk.cli.render import clean
+from skk.cli.render import clean, indented
 from skk.texts import mark, say
 
 from .words import number, numbers, show
@@ -81,4 +81,4 @@ def window(talk: Talk, argument: str) -> None:
 def _line(message: dict[str, Any]) -> str:
     from skk.messages import plain_text
 
-    return f"[{clean(message['role'])}] {clean(plain_text(message))}"
+    return f"[{clean(message['role'])}] {indented(clean(plain_text(message)))}"
