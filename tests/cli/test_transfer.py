@@ -115,6 +115,38 @@ def test_what_was_gone_on_with_is_not_doubled(skk_here, users_file, served):
     assert "0 new, 2 kept already" in skk_here("import", "user_messages.json").err
 
 
+def test_a_talk_that_has_grown_goes_on_where_it_is(skk_here, users_file, served):
+    """No second conversation of the same words; it is listed, and gone on with under its number."""
+    skk_here("import", "user_messages.json")
+    skk_here("chat", "--user", "eve", lines=["hi"])
+    users_file({**USERS, "小明": [*USERS["小明"], *classic("再往后是几?", "53")[1:]]})
+    seen = skk_here("import", "user_messages.json")
+    assert "user_messages.json: 0 new, 1 gone on with, 1 kept already\n" == seen.err
+    assert ["【小明】自然数50的后面是几?"] == listed(seen) == listed(skk_here("history", "-n", "1"))
+    assert 3 == len(listed(skk_here("history")))
+    assert "54\n" == skk_here("chat", "--resume", "1", lines=["再往后是几?"]).out
+
+
+def test_a_conversation_that_went_on_in_python_comes_back(skk_here, talk, tmp_path, served):
+    """Begun here, exported, gone on with there: here it is one conversation."""
+    talk("自然数50的后面是几?")
+    skk_here("export", "1", "talk.json")
+    chat = Chat(model="m")
+    chat.load(tmp_path / "talk.json")
+    chat.request("再往后是几?")
+    chat.dump(tmp_path / "talk.json")
+    skk_here("import", "talk.json")
+    assert ["自然数50的后面是几?"] == listed(skk_here("history"))
+    assert "53\n" == talk("再往后是几?", options=("--resume", "1")).out
+
+
+def test_a_user_s_name_is_the_same_in_the_file(skk_here, users_file):
+    """Composed letters or decomposed ones, blanks around."""
+    users_file({" Rene\u0301": classic("hi")})
+    assert ["【René】hi"] == listed(skk_here("import", "user_messages.json", "--user", "Ren\u00e9"))
+    assert ["hi"] == listed(skk_here("history", "--user", "Ren\u00e9"))
+
+
 def test_another_talk_with_the_same_beginning_is_new(skk_here, users_file):
     """Only what is there in full is not kept again."""
     skk_here("import", "user_messages.json")

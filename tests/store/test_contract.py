@@ -48,6 +48,24 @@ async def test_several_are_created_or_none(store, talk):
     assert [] == await store.users()
 
 
+async def test_what_goes_on_is_made_longer_with_what_is_new(store, talk):
+    """In the same moment as others are created."""
+    made, _ = await store.create("ann", talk("a"), title="A")
+    new, longer = await store.create_all([("bob", talk("b"), "B")], [(made.id, 1, talk("c", "d"))])
+    assert [("bob", 1), ("ann", 3)] == [(row.user, row.messages) for row in (new, longer)]
+    assert ["a", "c", "d"] == await texts(store, made.id)
+
+
+async def test_who_was_faster_hinders_all_of_it(store, talk):
+    """Neither is anything created, nor the one made longer that nobody has changed."""
+    made = [(await store.create("ann", talk("a")))[0].id for _ in range(2)]
+    await store.save(made[1], 1, add=talk("b"))
+    with pytest.raises(ConversationChangedError):
+        await store.create_all([("bob", talk("b"), "B")], [(id, 1, talk("c")) for id in made])
+    assert ["ann"] == [user.name for user in await store.users()]
+    assert [["a"], ["a", "b"]] == [await texts(store, id) for id in made]
+
+
 async def test_an_id_is_short_and_cannot_be_misread(store):
     """A letter first, ten characters, none that looks like another."""
     made, _ = await store.create("ann")
@@ -286,6 +304,14 @@ async def test_the_last_questions_of_a_user(store, talk):
     await store.save(one.id, 1, add=talk("4"), trim=[0])
     assert ["4", "2", "1"] == await store.questions("ann")
     assert ["4", "2"] == await store.questions("ann", 2)
+
+
+async def test_a_question_of_several_parts_is_one_text(store):
+    """All it said, in order; a picture as a short stand-in."""
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QkFTRTY0"}}
+    texts = [{"type": "text", "text": text} for text in ("look ", " now")]
+    await store.create("ann", [message({"role": "user", "content": [texts[0], picture, texts[1]]})])
+    assert ["look [image/png, 6 bytes] now"] == await store.questions("ann")
 
 
 async def test_what_is_read_is_of_one_moment(store, talk):

@@ -110,13 +110,17 @@ def _import(environment: Environment, path: str, user: str | None) -> int:
         runner, store = found
         from skk.service import import_talks
 
-        rows = runner.run(import_talks(store, talks))
-    for line in listing(reversed(rows), whose=True):
+        new, longer = runner.run(import_talks(store, talks))
+    rows = sorted([*new, *longer], key=lambda row: (-row.used_at, row.id))  # as skk history lists them
+    for line in listing(rows, whose=True):
         environment.write(line + "\n")
     sentence = mark("{path}: {new} new, {old} kept already")
-    environment.tell(say(sentence, path=clean(path), new=len(rows), old=len(talks) - len(rows)))
+    if longer:
+        sentence = mark("{path}: {new} new, {longer} gone on with, {old} kept already")
+    facts = {"new": len(new), "longer": len(longer), "old": len(talks) - len(rows)}
+    environment.tell(say(sentence, path=clean(path), **facts))
     if rows and environment.stdout_is_terminal:
-        environment.tell(say(mark("skk chat --resume {id} goes on with one"), id=rows[-1].id))
+        environment.tell(say(mark("skk chat --resume {id} goes on with one"), id=rows[0].id))
     return 0
 
 
@@ -130,12 +134,15 @@ def _said(talks: Talks, path: str, user: str | None) -> Iterator[tuple[str, Sequ
         if talks[None]:
             yield user or login_name(), talks[None]
         return
-    if user is not None and user not in talks:
+    from skk.service import user_name  # the store is asked in any case
+
+    whose = None if user is None else user_name(user)
+    if whose is not None and whose not in map(user_name, map(str, talks)):
         users = ", ".join(sorted(str(name) for name in talks)) or say(mark("none"))
         reason = say(mark("{user!r} is none of its users: {users}"), user=user, users=users)
         raise ArchiveFormatError(path=path, position=say(mark("whole file")), reason=reason)
     for name, messages in talks.items():
-        if user in (None, name) and any(message.role != "system" for message in messages):
+        if whose in (None, user_name(str(name))) and any(message.role != "system" for message in messages):
             # in the classic program the persona went along with every question: a limit must not take it away
             first = [message.with_pin(message.role == "system" or message.pinned) for message in messages[:1]]
             yield str(name).strip() or login_name(), (*first, *messages[1:])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from skk.errors import ConversationChangedError, ConversationNotFoundError
 from skk.messages import decode
-from skk.store import storable
+from skk.store import ConversationRow, storable, user_name
 
 from .title import title_of
 
@@ -12,16 +15,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from skk.messages import Message
-    from skk.store import ConversationRow, Store
+    from skk.store import Store
 
-__all__ = ["import_talks"]
+__all__ = ["Imported", "import_talks"]
 
 
-async def import_talks(store: Store, talks: Iterable[tuple[str, Sequence[Message]]]) -> list[ConversationRow]:
-    """Keep talks, all or none, and give those that were new.
+class Imported(NamedTuple):
+    """What an import has done.
 
-    A talk is not new if one of the user's conversations begins with its messages: then nothing of it would be
-    gained, also where that conversation has been gone on with.
+    Attributes:
+        new: the conversations that were made.
+        longer: those that were kept already, and went on.
+    """
+
+    new: list[ConversationRow]
+    longer: list[ConversationRow]
+
+
+async def import_talks(store: Store, talks: Iterable[tuple[str, Sequence[Message]]]) -> Imported:
+    """Keep talks, all or none.
+
+    A talk that one of the user's conversations begins with is kept already, also where that has been gone on with.
+    One that begins with all of such a conversation goes on in it. Any other becomes a conversation.
 
     Args:
         store: where they are kept.
@@ -30,19 +45,53 @@ async def import_talks(store: Store, talks: Iterable[tuple[str, Sequence[Message
     Raises:
         StoreValueError: a name is empty.
     """
-    new: list[tuple[str, Sequence[Message], str]] = []
-    for user, messages in talks:
-        title = title_of(decode(messages))
-        talk = (user, messages, title)
-        if talk not in new and not await _is_kept(store, user, [m.data for m in messages], storable(title)):
-            new.append(talk)
-    return await store.create_all(new) if new else []
+    wanted = _longest(talks)
+    while True:
+        new: list[tuple[str, Sequence[Message], str]] = []
+        longer: dict[str, tuple[int, Sequence[Message]]] = {}
+        for user, messages in wanted:
+            title = title_of(decode(messages))
+            kept = await _kept(store, user, messages, storable(title), longer)
+            if kept is None:
+                new.append((user, messages, title))
+            elif len(messages) > kept[1]:
+                longer[kept[0].id] = kept[0].version, messages[kept[1] :]
+        if not (new or longer):
+            return Imported([], [])
+        try:
+            rows = await store.create_all(new, [(id, *more) for id, more in longer.items()])
+        except (ConversationChangedError, ConversationNotFoundError):  # another program was faster: look again
+            continue
+        return Imported(rows[: len(new)], rows[len(new) :])
 
 
-async def _is_kept(store: Store, user: str, wanted: list[bytes], title: str) -> bool:
+def _longest(talks: Iterable[tuple[str, Sequence[Message]]]) -> list[tuple[str, Sequence[Message]]]:
+    """Leave out what another of the user's talks begins with."""
+    found = [*{(user_name(user), *_said(messages)): (user, messages) for user, messages in talks}.items()]
+    return [
+        talk
+        for said, talk in found
+        if not any(len(said) < len(other) and other[: len(said)] == said for other, _ in found)
+    ]
+
+
+def _said(messages: Iterable[Message]) -> list[bytes]:
+    return [message.data for message in messages]
+
+
+async def _kept(
+    store: Store, user: str, messages: Sequence[Message], title: str, taken: Iterable[str]
+) -> tuple[ConversationRow, int] | None:
+    """Give the conversation that shares most of a talk's beginning, and how much; None if what it holds is another."""
+    wanted, best = _said(messages), None
     for row in await store.conversations(user):
-        if row.title == title:  # few are read
-            _, rows = await store.read(row.id, trimmed=True)
-            if [kept.message.data for kept in rows[: len(wanted)]] == wanted:
-                return True
-    return False
+        if row.title != title or row.id in taken:  # few are read
+            continue
+        try:
+            row, rows = await store.read(row.id, trimmed=True)
+        except ConversationNotFoundError:  # removed meanwhile
+            continue
+        kept = _said(one.message for one in rows[: len(wanted)])
+        if kept and kept == wanted[: len(kept)] and (best is None or len(kept) > best[1]):
+            best = row, len(kept)
+    return best

@@ -23,7 +23,7 @@ from .rows import ConversationRow, Found, MessageRow, Saved, UserRow
 from .text import fold, storable, user_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from sqlalchemy import Connection, Row
@@ -35,6 +35,7 @@ __all__ = [
     "check_about",
     "conversations",
     "create",
+    "create_all",
     "find",
     "questions",
     "read",
@@ -239,6 +240,19 @@ def save(connection: Connection, id: str, version: int, change: Change, now: flo
         )
     )
     return Saved(version + 1, positions)
+
+
+def create_all(
+    connection: Connection,
+    new: Iterable[tuple[str, Sequence[Message], Mapping[str, Any]]],
+    longer: Iterable[tuple[str, int, Sequence[Message]]],
+    now: Callable[[], float],
+) -> list[ConversationRow]:
+    """Make conversations, and let others go on."""
+    for id, version, messages in sorted(longer, key=lambda one: one[0]):  # in one order: nobody waits in a circle
+        save(connection, id, version, Change(tuple(messages), {}, (), (), {}), now())
+    made = [create(connection, *talk, now())[0] for talk in new]
+    return [*made, *(find(connection, id) for id, _, _ in longer)]
 
 
 def _batches(positions: Iterable[int]) -> Iterator[list[int]]:

@@ -102,17 +102,24 @@ class Store:
         about = {"title": title, "model": model, "system": system, "max_messages": max_messages}
         return await self._write(lambda c: statements.create(c, user, messages, about, self._now()))
 
-    async def create_all(self, talks: Iterable[tuple[str, Sequence[Message], str]]) -> list[ConversationRow]:
-        """Make several conversations, all or none.
+    async def create_all(
+        self,
+        talks: Iterable[tuple[str, Sequence[Message], str]],
+        longer: Iterable[tuple[str, int, Sequence[Message]]] = (),
+    ) -> list[ConversationRow]:
+        """Make several conversations, and let others go on, all or none; give these and those.
 
         Args:
-            talks: of each the user's name, the messages and the title.
+            talks: of each new one the user's name, the messages and the title.
+            longer: of each that goes on the id, the version that the caller has read, and what comes at the end.
 
         Raises:
             StoreValueError: a name is empty.
+            ConversationChangedError: somebody has saved one of them since.
+            ConversationNotFoundError: one of them is no more there.
         """
-        wanted = [(user, messages, {"title": title}) for user, messages, title in talks]
-        return await self._write(lambda c: [statements.create(c, *talk, self._now())[0] for talk in wanted])
+        new = [(user, messages, {"title": title}) for user, messages, title in talks]
+        return await self._write(lambda c: statements.create_all(c, new, tuple(longer), self._now))
 
     async def read(self, id: str, *, trimmed: bool = False) -> tuple[ConversationRow, list[MessageRow]]:
         """Give a conversation and its messages in order, as they were at one moment.
