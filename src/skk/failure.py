@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import enum
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 __all__ = ["CallerFailed", "Failure", "Kind"]
 
 
@@ -16,11 +20,12 @@ class CallerFailed(Exception):  # noqa: N818  # never seen by a caller: its caus
 
 
 class Kind(enum.Enum):
-    """Whose trouble it is. The first three are the key's: another key may do better."""
+    """Whose trouble it is. The first four are the key's: another key may do better."""
 
     RATE_LIMITED = "rate_limited"  # 429: too much at once
     OUT_OF_QUOTA = "out_of_quota"  # 429 insufficient_quota, 402: nothing left to spend
     REJECTED = "rejected"  # 401, 403: this key may not
+    BARRED = "barred"  # 403, 404 about the model: this key may not ask for it
     UNREACHABLE = "unreachable"  # no connection, or it broke
     TIMED_OUT = "timed_out"  # nothing came in time
     UNAVAILABLE = "unavailable"  # 408, 409, 5xx: the service is in trouble
@@ -29,7 +34,7 @@ class Kind(enum.Enum):
     FOREIGN = "foreign"  # nothing to do with the service: a caller's callback, a bad argument
 
 
-OF_THE_KEY = frozenset({Kind.RATE_LIMITED, Kind.OUT_OF_QUOTA, Kind.REJECTED})
+OF_THE_KEY = frozenset({Kind.RATE_LIMITED, Kind.OUT_OF_QUOTA, Kind.REJECTED, Kind.BARRED})
 PASSING = frozenset({Kind.UNREACHABLE, Kind.TIMED_OUT, Kind.UNAVAILABLE, Kind.RATE_LIMITED})
 
 
@@ -42,9 +47,12 @@ class Failure:
         status: the HTTP status, where one came.
         retry_after: seconds the service asks to wait, where it asks.
         again: what the service says of trying again (`x-should-retry`), where it says it.
+        headers: of the refusal, raw.
+        said: the service's own words.
+        type: the service's word for what was too much, "requests" or "tokens", where it has one.
     """
 
-    __slots__ = ("again", "error", "kind", "retry_after", "status")
+    __slots__ = ("again", "error", "headers", "kind", "retry_after", "said", "status", "type")
 
     def __init__(
         self,
@@ -54,12 +62,18 @@ class Failure:
         status: int | None = None,
         retry_after: float | None = None,
         again: bool | None = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        said: str = "",
+        type: str = "",
     ) -> None:
         self.kind = kind
         self.error = error
         self.status = status
         self.retry_after = retry_after
         self.again = again
+        self.headers = headers
+        self.said = said
+        self.type = type
 
     @property
     def of_the_key(self) -> bool:

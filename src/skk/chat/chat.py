@@ -218,6 +218,7 @@ class Chat:
             on_reasoning=ours.get("on_reasoning"),
             spent=self._tally.spend,
             deadline=ours.get("deadline"),
+            max_tokens=plan.max_tokens,
             **{"done": self._tally.finish, **more},
         )
         return Asked(turn, options, ours, plan.toolbox)

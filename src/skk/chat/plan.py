@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from skk.errors import AnswerFormatError
 from skk.messages import encode, message
+from skk.turns import answer_limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Plan:
 
     Attributes:
         model: the model that is asked.
+        max_tokens: how long the answer may be; None if nothing says so.
         head: the fields, as encoded JSON.
         next_head: the same after a round of tools; None where it is no other.
         toolbox: the tools, where Python functions are among them.
@@ -37,6 +39,7 @@ class Plan:
 
     def __init__(self, body: dict[str, Any], built: dict[Any, tuple[Any, Any]]) -> None:
         self.model: str = body["model"]
+        self.max_tokens = answer_limit(body)
         self.toolbox: Toolbox | None = None
         self.next_head: bytes | None = None
         self._form: AnswerFormat | None = None

@@ -1,7 +1,9 @@
-"""The lock around the scheduler, and the lease that a request holds on its key."""
+"""Many api keys behind one lock: who waits is woken, in threads and in event loops alike."""
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import time
 from threading import Lock
@@ -9,94 +11,80 @@ from weakref import WeakSet
 
 from skk.config import Secret
 from skk.errors import EmptyPoolError
-from skk.failure import Failure, Kind
+from skk.failure import Kind
 
-from .scheduler import Scheduler
+from .evidence import Outcome, Seen, pick, read
+from .lease import Lease
+from .schedule import Scheduler
+from .stats import line, stat
+from .ticket import Verdict, Why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Hashable, Iterable, Mapping
     from types import TracebackType
-    from typing import Any, Self
+    from typing import Any
 
-__all__ = ["AKPool", "Lease", "OneKey"]
+    from skk.errors import AllKeysFailedError
+    from skk.failure import Failure
 
+    from .facts import KeyFacts
+    from .ticket import Lease as Attempt
+    from .ticket import Ticket
+
+    Hint = float | Mapping[str, float] | None
+
+__all__ = ["AKPool", "KeyEvent", "Place"]
 
 # How many keys a repr tells of.
 _MOST_SHOWN = 8
 
+logger = logging.getLogger("skk")
 
-class Lease:
-    """One request's hold on a key. It counts and it ends; it never locks.
+
+class KeyEvent:
+    """What happened to a key, for `on_event`.
 
     Attributes:
-        secret: the key; None where the SDK brings its own credentials.
-        fingerprint: names the key in errors and logs.
+        kind: "rate_limited", "out_of_quota", "rejected", "unreachable", "timed_out", "unavailable" or "refused".
+        fingerprint: names the key.
+        model: the model that was asked.
+        status: the HTTP status; None where none came.
+        retry_after: seconds that the service asks to wait; None where it does not.
+        error: what the caller would see if no other key could serve.
     """
 
-    __slots__ = ("_failed", "_model", "_pool", "fingerprint", "index", "secret")
+    __slots__ = ("error", "fingerprint", "kind", "model", "retry_after", "status")
 
-    def __init__(
-        self,
-        secret: Secret | Callable[[], Any] | None,
-        pool: AKPool | None = None,
-        index: int = 0,
-        model: str | None = None,
-    ) -> None:
-        self.secret = secret
-        self.fingerprint = secret.fingerprint if isinstance(secret, Secret) else None
-        self.index = index
-        self._pool = pool
-        self._model = model
-        self._failed = False
-
-    def report(self, failure: Failure) -> bool:
-        """Tell the pool what the key was told. True if another key may be tried at once."""
-        self._failed = True
-        return self._pool is not None and self._pool._fail(self.index, failure, self._model)  # noqa: SLF001  # ours
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None and self._pool is not None and not self._failed:
-            self._pool._succeed(self.index)  # noqa: SLF001
+    def __init__(self, failure: Failure, fingerprint: str, model: str) -> None:
+        self.kind = failure.kind.value
+        self.fingerprint = fingerprint
+        self.model = model
+        self.status = failure.status
+        self.retry_after = failure.retry_after
+        self.error = failure.error
 
     def __repr__(self) -> str:
-        return f"Lease({self.fingerprint})"
-
-
-class OneKey:
-    """A single key with the face of a pool: always ready, and nothing is learnt."""
-
-    pooled = False
-    max_wait = 0.0
-
-    def __init__(self, secret: Secret | Callable[[], Any] | None) -> None:
-        self._secret = secret
-
-    @property
-    def fingerprint(self) -> str | None:
-        """Names the key; None for a callable or for credentials of the SDK's own."""
-        return self._secret.fingerprint if isinstance(self._secret, Secret) else None
-
-    def acquire(self, patience: float, model: str | None = None) -> Lease | float:
-        """Give the key."""
-        return Lease(self._secret)
+        return f"KeyEvent({self.kind!r}, key={self.fingerprint}, model={self.model!r}, status={self.status})"
 
 
 class AKPool:
-    """Several api keys that serve one or many chats.
+    """Several api keys that serve one or many chats, each to its limit.
 
-    Keys serve in strict rotation, list order. A key that is refused (401, 403), limited (429) or out
-    of quota is passed over at once, and the request goes on with the next. Safe to share between
-    threads, event loops and chats; the same key may be in several pools, which know nothing of each other.
+    Idle keys serve in strict rotation, list order. What a key's limits are is learnt from the answers; a key that is
+    at its limit is passed over until it is free, a key that is refused (401, 403) or out of quota leaves and gets a
+    second chance after a while, and who finds no key free waits in a fair queue instead of failing. Safe to share
+    between threads, event loops and chats; the same key may be in several pools, which know nothing of each other.
 
     Args:
-        keys: the api keys, any iterable of str; it is copied.
+        keys: the api keys, any iterable of str; it is copied. One that is there twice counts once.
         max_wait: seconds that a request waits at most for a key to become free.
+        rpm: requests a minute that a key may make, where you know better than the service says: for each key, or a
+            dict by key.
+        tpm: the same of tokens.
+        max_concurrency: the same of requests in flight.
+        on_event: called with a `KeyEvent` when an attempt fails. It may return ``"retire"`` to give the key no more
+            requests for a while, or seconds to let it rest; with None the pool does what it would have done.
 
     Raises:
         EmptyPoolError: there is no key.
@@ -111,69 +99,74 @@ class AKPool:
     pooled = True
 
     def __init__(
-        self, keys: Iterable[str], *, max_wait: float = 60.0, clock: Callable[[], float] = time.monotonic
+        self,
+        keys: Iterable[str],
+        *,
+        max_wait: float = 60.0,
+        rpm: Hint = None,
+        tpm: Hint = None,
+        max_concurrency: Hint = None,
+        on_event: Callable[[KeyEvent], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if isinstance(keys, str):
             raise TypeError("AKPool takes a list of api keys: for one key write AKPool([key])")
-        self._secrets = tuple(_secret(key) for key in keys)
+        self._secrets = dict.fromkeys(_secret(key) for key in keys)
         if not self._secrets:
             raise EmptyPoolError
         self.max_wait = max_wait
         self._clock = clock
-        self._scheduler = Scheduler(len(self._secrets))
+        self._on_event = on_event
+        self._scheduler = Scheduler(
+            self._secrets, clock(), rpm=_hint(rpm), tpm=_hint(tpm), max_concurrency=_hint(max_concurrency)
+        )
         self._lock = Lock()
+        self._watcher: Ticket | None = None  # it watches the clock for all
+        self._looks_at = 0.0  # when it will look
         _pools.add(self)
 
+    # ------------------------------------------------------------------ for people
     def fetch_key(self) -> str:
         """Give the key whose turn it is (the next to be ready, if all must rest)."""
         with self._lock:
-            chosen = self._scheduler.choose(self._clock())
-            if isinstance(chosen, float):
-                states = self._scheduler.keys
-                chosen = min(range(len(states)), key=lambda i: states[i].rests_until)
-            return self._secrets[chosen].reveal()
+            secret: Any = self._scheduler.fetch(self._clock())
+        return str(secret.reveal())
 
-    def acquire(self, patience: float, model: str | None = None) -> Lease | float:
-        """Give a lease on the next key, or (a float) the seconds until one may be ready.
-
-        Args:
-            patience: seconds that the request can still wait.
-            model: what is asked; a key may be barred from one model and serve another.
+    def add(self, key: str) -> None:
+        """Add a key at the end of the rotation; one that is there already stays what it is.
 
         Raises:
-            AllKeysRejectedError: every key was refused.
-            AllKeysRateLimitedError: no key will be ready within `patience`.
+            InvalidKeyError: the key cannot be one.
+        """
+        secret = _secret(key)
+        with self._lock:
+            self._secrets[secret] = None
+            self._scheduler.add(self._clock(), secret)
+            self._step()
+
+    def remove(self, key: str) -> None:
+        """Remove a key, given itself or by its fingerprint: it gets no new request, and what is in flight ends.
+
+        Raises:
+            KeyError: it is not in the pool.
         """
         with self._lock:
-            now = self._clock()
-            chosen = self._scheduler.choose(now, model)
-            if isinstance(chosen, int):
-                return Lease(self._secrets[chosen], self, chosen, model)
-            troubles = self._scheduler.troubles(now, model)
-            if chosen <= patience and Kind.RATE_LIMITED in troubles:
-                return chosen
-            errors = {
-                secret.fingerprint: state.failure or ""
-                for secret, state in zip(self._secrets, self._scheduler.keys, strict=True)
-            }
-        from skk.errors import AllKeysRateLimitedError, AllKeysRejectedError
+            found = [secret for secret in self._secrets if key in (secret.fingerprint, secret.reveal())]
+            if not found:
+                raise KeyError("this key is not in the pool: pool.stats() tells which are")
+            for secret in found:
+                del self._secrets[secret]
+                self._scheduler.remove(self._clock(), secret)
+            self._step()
 
-        facts: dict[str, Any] = {"errors": errors, "retry_after": chosen, "count": len(self)}
-        if all(trouble is Kind.REJECTED for trouble in troubles):
-            raise AllKeysRejectedError(**facts)
-        error = AllKeysRateLimitedError(**facts, wait=chosen)
-        if all(trouble is Kind.OUT_OF_QUOTA for trouble in troubles):
-            error.code = "insufficient_quota"
-        raise error
-
-    def _fail(self, index: int, failure: Failure, model: str | None) -> bool:
+    def stats(self) -> list[dict[str, Any]]:
+        """Tell what is known of each key, in list order, as JSON-able values; seconds and counts."""
         with self._lock:
-            self._scheduler.fail(index, failure, self._clock(), model)
-        return failure.of_the_key
+            return [stat(facts) for facts in self._scheduler.states(self._clock())]
 
-    def _succeed(self, index: int) -> None:
-        with self._lock:
-            self._scheduler.succeed(index, self._clock())
+    def told(self, most: int | None = None) -> list[str]:
+        """Name the keys by their fingerprints, in list order, each with what keeps it from serving."""
+        return [line(known) for known in self.stats()[:most]]
 
     def hide(self, text: str) -> str:
         """Put fingerprints in the place of keys."""
@@ -184,15 +177,6 @@ class AKPool:
     def __len__(self) -> int:
         return len(self._secrets)
 
-    def told(self, most: int | None = None) -> list[str]:
-        """Name the keys by their fingerprints, in list order, each with what keeps it from serving."""
-        now = self._clock()
-        told = []
-        for secret, key in zip(self._secrets[:most], self._scheduler.keys, strict=False):
-            rest, trouble = key.rests_until - now, key.trouble
-            told.append(secret.fingerprint + (f" {trouble.value} for {rest:.0f} s" if trouble and rest > 0 else ""))
-        return told
-
     def __repr__(self) -> str:
         told = self.told(_MOST_SHOWN)
         more = len(self) - len(told)
@@ -201,18 +185,279 @@ class AKPool:
     def __reduce__(self) -> Any:
         raise TypeError("a key pool does not pickle: it holds api keys; make one in each process")
 
+    # ------------------------------------------------------------------ for the wire
+    def enter(
+        self,
+        model: str | None,
+        caller: Hashable,
+        *,
+        characters: float = 0,
+        max_tokens: int | None = None,
+        patience: float = math.inf,
+        retries: int = 0,
+    ) -> Place:
+        """Give a request its place in the queue.
+
+        Args:
+            model: what is asked; limits are learnt by model.
+            caller: who asks: callers take turns.
+            characters: how long the request is.
+            max_tokens: how long its answer may be; None if it does not say.
+            patience: seconds that it can wait, if less than `max_wait`.
+            retries: how often trouble of the service may be tried again.
+        """
+        patience = min(patience, self.max_wait)
+        with self._lock:
+            now = self._clock()
+            ticket = self._scheduler.submit(
+                now, model or "", caller, characters, max_tokens, now + patience, retries=retries
+            )
+        return Place(self, ticket, now, patience)
+
+    def _step(self, mine: Ticket | None = None) -> None:
+        """Serve who can be served, and see that somebody watches the clock. The lock is held."""
+        scheduler = self._scheduler
+        while True:
+            gone = [t for t in scheduler.dispatch(self._clock()) if t is not mine and not _wake(t)]
+            head = scheduler.head
+            if head is not None and head is not mine:
+                wake = scheduler.wake
+                if head is not self._watcher or wake < self._looks_at - 1e-4:
+                    self._watcher, self._looks_at = head, wake
+                    if not _wake(head):
+                        gone.append(head)
+            if not gone:
+                return
+            for ticket in gone:  # their event loop has ended
+                scheduler.withdraw(self._clock(), ticket)
+
+    def _look(self, place: Place) -> Lease | float:
+        scheduler, ticket = self._scheduler, place.ticket
+        with self._lock:
+            now = self._clock()
+            if ticket.lease is None and ticket.refusal is None:
+                if place.paused:
+                    place.paused = False
+                    self._back(place, now)
+                self._step(ticket)
+            if ticket.lease is not None:
+                place.left -= now - place.since
+                return _Held(self, place, ticket.lease)
+            if ticket.refusal is None:
+                if scheduler.head is ticket:
+                    self._watcher, self._looks_at = ticket, scheduler.wake
+                    return max(0.0, self._looks_at - now)
+                if self._watcher is ticket:
+                    self._watcher = None  # it sleeps for long: it is woken when it is the first again
+                return max(0.0, ticket.deadline - now)
+            states = scheduler.states(now)
+        raise _refused(ticket, states)
+
+    def _back(self, place: Place, now: float) -> None:
+        """Put a request that was refused back in its place."""
+        place.since = now
+        place.ticket.deadline = now + place.left
+        self._scheduler.requeue(now, place.ticket)
+
+    def _withdraw(self, place: Place) -> None:
+        with self._lock:
+            place.ticket.waiter = None
+            self._scheduler.withdraw(self._clock(), place.ticket)
+            self._step()
+
+    def _heard(self, attempt: Attempt, seen: Seen) -> None:
+        with self._lock:
+            self._scheduler.headers(self._clock(), attempt, seen)
+            self._step()
+
+    def _settle(self, place: Place, attempt: Attempt, seen: Seen) -> bool:
+        """Take in how an attempt ended. True if another may be made at once."""
+        ticket, scheduler = place.ticket, self._scheduler
+        with self._lock:
+            now = self._clock()
+            again = scheduler.settle(now, attempt, seen) is Verdict.AGAIN
+            if again and seen.kind in _FAULTS and not scheduler.has_fresh(ticket):
+                again = False  # the turn may come back, after a while
+                place.paused = True
+            elif again:
+                self._back(place, now)
+            self._step(ticket)
+            if again and ticket.refusal is not None and ticket.refusal.why is Why.BARRED:
+                again = False  # what the service says of the model says more than we could
+            return again
+
+    def _told_of(self, place: Place, failure: Failure) -> object:
+        """Ask the user's hook what to do about a failure."""
+        if self._on_event is None:
+            return None
+        event = KeyEvent(failure, place.secret.fingerprint, place.ticket.model)
+        try:
+            wish = self._on_event(event)
+        except Exception:
+            logger.exception("on_event raised; the pool does what it would have done")
+            return None
+        if wish is None or wish == "retire" or (isinstance(wish, (int, float)) and wish >= 0):
+            return wish
+        logger.error("on_event gave %r: it may give None, 'retire', or seconds to let the key rest", wish)
+        return None
+
+
+class Place:
+    """One request's place in the queue, from its first attempt to its last.
+
+    Attributes:
+        left: seconds that it may still wait.
+    """
+
+    __slots__ = ("_pool", "left", "paused", "since", "ticket")
+
+    def __init__(self, pool: AKPool, ticket: Ticket, since: float, left: float) -> None:
+        self._pool = pool
+        self.ticket = ticket
+        self.since = since
+        self.left = left
+        self.paused = False
+
+    @property
+    def secret(self) -> Secret:
+        """The key of the attempt that is being made."""
+        assert self.ticket.lease is not None
+        secret: Any = self.ticket.lease.key
+        assert isinstance(secret, Secret)
+        return secret
+
+    def look(self, kick: Callable[[], object] | None = None) -> Lease | float:
+        """Give a lease, or the seconds after which to look again at the latest.
+
+        Args:
+            kick: called, under the pool's lock and from any thread, when it is time to look earlier. If it raises
+                RuntimeError, nobody waits there any more.
+
+        Raises:
+            AllKeysRateLimitedError: no key will be free in time.
+            AllKeysRejectedError: every key was refused, or there is none.
+        """
+        self.ticket.waiter = kick
+        return self._pool._look(self)  # noqa: SLF001  # ours
+
+    def leave(self) -> None:
+        """Give the place up, waiting or served."""
+        self._pool._withdraw(self)  # noqa: SLF001
+
+
+class _Held(Lease):
+    """A lease on one of the pool's keys."""
+
+    __slots__ = ("_attempt", "_characters", "_over", "_place", "_pool", "_response")
+
+    def __init__(self, pool: AKPool, place: Place, attempt: Attempt) -> None:
+        super().__init__(place.secret)
+        self._pool = pool
+        self._place = place
+        self._attempt = attempt
+        self._response: Any = None
+        self._over = False
+
+    def sent(self) -> None:
+        pool = self._pool
+        pool._scheduler.sent(pool._clock(), self._attempt)  # noqa: SLF001  # two assignments: no lock
+
+    def heard(self, response: Any) -> None:
+        headers = pick(response.headers.raw)
+        self._response = headers
+        if not self._attempt.heard and headers:
+            self._pool._heard(self._attempt, read(Outcome.OK, headers, wall=time.time()))  # noqa: SLF001
+
+    def served(self, usage: Mapping[str, Any] | None) -> None:
+        self._over = True
+        seen = Seen(Outcome.OK, characters=self._place.ticket.characters)
+        if usage is not None:
+            seen.prompt_tokens = _count(usage, "prompt_tokens")
+            seen.completion_tokens = _count(usage, "completion_tokens")
+        self._pool._settle(self._place, self._attempt, seen)  # noqa: SLF001
+
+    def report(self, failure: Failure) -> bool:
+        self._over = True
+        pool, place = self._pool, self._place
+        wish = pool._told_of(place, failure)  # noqa: SLF001
+        return pool._settle(place, self._attempt, _seen(failure, wish))  # noqa: SLF001
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None or not self._over:
+            self._place.leave()
+
+
+_FAULTS = (Outcome.FAULT, Outcome.TIMEOUT)
+
+_OUTCOMES = {
+    Kind.RATE_LIMITED: Outcome.LIMITED,
+    Kind.OUT_OF_QUOTA: Outcome.OUT_OF_QUOTA,
+    Kind.REJECTED: Outcome.REJECTED,
+    Kind.UNREACHABLE: Outcome.FAULT,
+    Kind.TIMED_OUT: Outcome.TIMEOUT,
+    Kind.UNAVAILABLE: Outcome.FAULT,
+    Kind.REFUSED: Outcome.BAD,
+    Kind.BARRED: Outcome.BARRED,
+}
+
+
+def _seen(failure: Failure, wish: object) -> Seen:
+    """Give what a failure shows of its key, or what the user's hook wants instead."""
+    kind = _OUTCOMES.get(failure.kind, Outcome.GONE)
+    text = str(failure.error)
+    if wish == "retire":
+        return Seen(Outcome.REJECTED, text=text)
+    if isinstance(wish, (int, float)):
+        return Seen(Outcome.REST, wait=float(wish), text=text)
+    seen = read(kind, pick(failure.headers), failure.said, wall=time.time(), type=failure.type)
+    seen.text = text
+    return seen
+
+
+def _count(usage: Mapping[str, Any], name: str) -> int:
+    count = usage.get(name)
+    return count if isinstance(count, int) else 0
+
+
+def _wake(ticket: Ticket) -> bool:
+    """Wake who waits. False if nobody does any more."""
+    kick, ticket.waiter = ticket.waiter, None
+    if kick is not None:
+        try:
+            kick()
+        except RuntimeError:  # the event loop is closed
+            return False
+    return True
+
+
+def _refused(ticket: Ticket, states: list[KeyFacts]) -> AllKeysFailedError:
+    from skk.errors import AllKeysRateLimitedError, AllKeysRejectedError
+
+    assert ticket.refusal is not None
+    why, retry_after = ticket.refusal.why, ticket.refusal.retry_after
+    facts: dict[str, Any] = {"errors": {str(state.key): state.text for state in states}, "count": len(states)}
+    if why in (Why.COOLING, Why.OUT_OF_QUOTA):
+        error = AllKeysRateLimitedError(**facts, retry_after=retry_after, wait=retry_after or 0.0)
+        if why is Why.OUT_OF_QUOTA:
+            error.code = "insufficient_quota"
+        return error
+    return AllKeysRejectedError(**facts, retry_after=retry_after)
+
 
 _pools: WeakSet[AKPool] = WeakSet()
 
 
-def _renew_locks() -> None:
-    """In a forked child: another thread may have held a lock when the process was forked."""
+def _start_anew() -> None:
+    """In a forked child: another thread may have held the lock, and who waits and what is in flight is the parent's."""
     for pool in _pools:
         pool._lock = Lock()  # noqa: SLF001
+        pool._scheduler.forked(pool._clock())  # noqa: SLF001
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_renew_locks)
+    os.register_at_fork(after_in_child=_start_anew)
 
 
 def _secret(key: object) -> Secret:
@@ -221,3 +466,8 @@ def _secret(key: object) -> Secret:
     if not isinstance(key, str):
         raise TypeError(f"an api key is a str, not {type(key).__name__}: pass AKPool(['sk-a', 'sk-b'])")
     return Secret(key)
+
+
+def _hint(hint: Hint) -> float | Mapping[Hashable, float] | None:
+    """Let a hint name the keys as the scheduler knows them."""
+    return {Secret(key): most for key, most in hint.items()} if isinstance(hint, dict) else hint  # type: ignore[return-value]

@@ -160,13 +160,13 @@ class Account:
         if not sending and not client:
             if (wire := self._wires.get(cls)) is None:
                 retries = self._client.get("max_retries")
-                wire = self._wires[cls] = cls(self._connect(), self._payer(), {}, max_retries=retries)
+                wire = self._wires[cls] = cls(self._connect(), self._payer(), {}, caller=id(self), max_retries=retries)
             return wire
         client = dict(client)
         api_key = client.pop("api_key", None)
         keys = self._payer() if api_key is None else _source(_checked(api_key))
         retries = client.pop("max_retries", self._client.get("max_retries"))  # an option of a request too
-        return cls(self._connect(client), keys, sending, max_retries=retries)
+        return cls(self._connect(client), keys, sending, caller=id(self), max_retries=retries)
 
     def _payer(self) -> AKPool | OneKey:
         """Give the source of keys: what was given, else the environment's key, else the config file's."""
@@ -218,7 +218,7 @@ def _checked(api_key: Any) -> Payer:
     """Give what pays, checked. A pool is told by its face: importing its class would cost every chat 5 ms."""
     if isinstance(api_key, str):
         return Secret(api_key)
-    if hasattr(api_key, "acquire") or callable(api_key):
+    if hasattr(api_key, "enter") or callable(api_key):
         paying: Payer = api_key
         return paying
     raise TypeError(

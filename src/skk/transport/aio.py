@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 
 from skk.keys import Lease
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
+    from skk.keys import Place
     from skk.turns import Event, Turn
 
     from .clients import Client, Connection
@@ -32,6 +34,7 @@ async def adrive(turn: Turn, wire: AsyncWire) -> AsyncGenerator[str, None]:
                         for text in turn.absorb(block):
                             yield text
                 turn.commit()
+                lease.served(turn.usage)
                 return
             except Exception as error:  # noqa: BLE001  # GeneratorExit, Ctrl-C and cancellation pass through
                 failure = wire.classify(error, lease, turn)
@@ -117,15 +120,56 @@ class _Leasing:
         self._turn = turn
 
     async def __aenter__(self) -> Lease:
-        while not isinstance(found := self._wire.acquire(self._turn), Lease):
-            await self._wire.sleep(found)
-        self._lease = found
-        return found
+        place = self._wire.enter(self._turn)
+        self._lease = place if isinstance(place, Lease) else await self._granted(place)
+        return self._lease
+
+    async def _granted(self, place: Place) -> Lease:
+        wire, turn = self._wire, self._turn
+        try:
+            lease = wire.look(turn, place)
+            if not isinstance(lease, Lease):
+                bell = _Bell()
+                while not isinstance(lease := wire.look(turn, place, bell.ring), Lease):
+                    await bell.wait(lease)
+        except BaseException:
+            place.leave()
+            raise
+        return lease
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._lease.__exit__(kind, error, trace)
+
+
+class _Bell:
+    """What a task waits for; any thread may ring it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        """End the waiting.
+
+        Raises:
+            RuntimeError: the loop is closed.
+        """
+        if threading.get_ident() == self._thread:
+            self._event.set()
+        else:
+            self._loop.call_soon_threadsafe(self._event.set)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until it rings, but no longer than so many seconds."""
+        timer = self._loop.call_later(seconds, self._event.set)
+        try:
+            await self._event.wait()
+        finally:
+            timer.cancel()
+        self._event.clear()
 
 
 class _Reply:
@@ -144,6 +188,7 @@ class _Reply:
             self._request = request = self._turn.prepare()
             call = self._wire.call(self._turn, request, client, piecemeal=request.streamed)
             send = client.get if request.body is None else client.post
+            self._lease.sent()
             self._response = await self._in_time(send(request.path, **call))
         except BaseException:
             await self._client.release()
@@ -159,7 +204,7 @@ class _Reply:
             await self._client.release()
 
     async def __aiter__(self) -> AsyncIterator[list[Event]]:
-        incoming = Incoming(self._turn, self._response, self._request.streamed)
+        incoming = Incoming(self._turn, self._lease, self._response, self._request.streamed)
         if self._request.streamed:
             read = aiter(self._response.stream if incoming.direct else self._response.aiter_bytes())
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 from skk.errors import RequestDeadlineError
@@ -32,6 +33,7 @@ def drive(turn: Turn, wire: SyncWire) -> Generator[str]:
                         for text in turn.absorb(block):  # noqa: UP028  # its twin cannot say `yield from`
                             yield text
                 turn.commit()
+                lease.served(turn.usage)
                 return
             except Exception as error:  # noqa: BLE001  # GeneratorExit, Ctrl-C and cancellation pass through
                 failure = wire.classify(error, lease, turn)
@@ -57,9 +59,20 @@ class SyncWire(Wire):
         Raises:
             RequestDeadlineError, AllKeysRateLimitedError, AllKeysRejectedError: it does not help.
         """
-        while not isinstance(found := self.acquire(turn), Lease):
-            self.sleep(found)
-        return found
+        place = self.enter(turn)
+        if isinstance(place, Lease):
+            return place
+        try:
+            lease = self.look(turn, place)
+            if not isinstance(lease, Lease):
+                bell = threading.Event()
+                while not isinstance(lease := self.look(turn, place, bell.set), Lease):
+                    bell.wait(lease)
+                    bell.clear()
+        except BaseException:
+            place.leave()
+            raise
+        return lease
 
     def open(self, turn: Turn, lease: Lease) -> _Reply:
         """Send the turn's request; the reply comes in blocks of events."""
@@ -98,6 +111,7 @@ class _Reply:
             self._piecemeal = request.streamed or self._turn.ends_at is not None
             call = self._wire.call(self._turn, request, client, piecemeal=self._piecemeal)
             send = client.get if request.body is None else client.post
+            self._lease.sent()
             self._response = send(request.path, **call)
         except BaseException as error:
             self._interrupted(type(error))
@@ -124,7 +138,7 @@ class _Reply:
             self._wire.connection.distrust(self._client)
 
     def __iter__(self) -> Iterator[list[Event]]:
-        incoming = Incoming(self._turn, self._response, self._request.streamed)
+        incoming = Incoming(self._turn, self._lease, self._response, self._request.streamed)
         if self._piecemeal:
             ends_at = self._turn.ends_at
             try:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import time
 
 import openai
 
 from skk.errors import ChatRequestError, InvalidResponseError, RequestDeadlineError
-from skk.keys import Lease
+from skk.keys import Lease, OneKey
 from skk.texts import mark, say
 
 from .classify import classify
@@ -18,11 +19,11 @@ from .sse import EventDecoder, ValueDecoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
     from typing import Any
 
     from skk.failure import Failure
-    from skk.keys import AKPool, OneKey
+    from skk.keys import AKPool, Place
     from skk.turns import Request, Turn
 
 __all__ = ["Incoming", "Wire"]
@@ -43,6 +44,7 @@ class Wire:
         connection: the SDK's clients.
         keys: who pays.
         sending: how a request is sent: ``extra_headers``, ``extra_query``, ``timeout``.
+        caller: who asks, for the queue before a pool's keys.
         max_retries: how often trouble that passes is tried again.
         clock: seconds that only go forward.
     """
@@ -53,11 +55,13 @@ class Wire:
         keys: AKPool | OneKey,
         sending: Mapping[str, Any],
         *,
+        caller: Hashable = None,
         max_retries: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.connection = connection
         self._keys = keys
+        self._caller = caller
         self._retries = openai.DEFAULT_MAX_RETRIES if max_retries is None else max_retries
         self.now = clock
         options: dict[str, Any] = {"security": _SECURITY}
@@ -73,23 +77,47 @@ class Wire:
             options["timeout"] = sending["timeout"]
         self._options = options
 
-    def acquire(self, turn: Turn) -> Lease | float:
-        """Give a lease, or the seconds to wait for one. The driver's wire waits in its own colour."""
+    def enter(self, turn: Turn) -> Lease | Place:
+        """Give a lease where nobody need wait for one, else the turn's place in the queue.
+
+        Raises:
+            RequestDeadlineError: it is too late.
+        """
         now = self.now()
         turn.start(now, self._retries if self._keys.pooled or turn.deadline is not None else 0)
-        patience = self._keys.max_wait - turn.waited
+        left = math.inf
+        if turn.ends_at is not None:
+            left = turn.ends_at - now
+            if left <= 0:
+                raise turn.told(RequestDeadlineError(seconds=turn.deadline)) from turn.last_error
+        keys = self._keys
+        if isinstance(keys, OneKey):
+            return keys.lease()
+        if turn.place is None:
+            turn.place = keys.enter(
+                turn.model,
+                self._caller,
+                characters=turn.prepare().characters,
+                max_tokens=turn.max_tokens,
+                patience=left,
+                retries=turn.retries,
+            )
+        place: Place = turn.place
+        return place
+
+    def look(self, turn: Turn, place: Place, kick: Callable[[], object] | None = None) -> Lease | float:
+        """Give a lease, or the seconds until it is time to look again; `kick` is called when that is earlier.
+
+        Raises:
+            RequestDeadlineError, AllKeysRateLimitedError, AllKeysRejectedError: waiting does not help.
+        """
         try:
-            if turn.ends_at is not None:
-                if now >= turn.ends_at:
-                    raise RequestDeadlineError(seconds=turn.deadline)
-                patience = min(patience, turn.ends_at - now)
-            found = self._keys.acquire(patience, turn.model)
+            found = place.look(kick)
         except ChatRequestError as error:
-            raise turn.told(error) from turn.last_error
-        if isinstance(found, float):
-            found = max(found, 0.001)  # a rounding of the clock must not spin
-            turn.waited += found
-        return found
+            late = turn.ends_at is not None and self.now() >= turn.ends_at
+            why = RequestDeadlineError(seconds=turn.deadline) if late else error
+            raise turn.told(why) from turn.last_error
+        return found if isinstance(found, Lease) else max(found, 0.001)  # a rounding of the clock must not spin
 
     def call(self, turn: Turn, request: Request, client: Any, *, piecemeal: bool) -> dict[str, Any]:
         """Give the keywords of the SDK's `post`, or of its `get`; `piecemeal` leaves the body unread."""
@@ -141,6 +169,7 @@ class Incoming:
 
     Args:
         turn: whose reply it is.
+        lease: the key that it was asked with.
         response: the HTTP library's response, its body perhaps not read yet.
         streamed: whether a stream was asked for.
 
@@ -153,8 +182,9 @@ class Incoming:
 
     __slots__ = ("_decoder", "_turn", "direct", "feed", "finish")
 
-    def __init__(self, turn: Turn, response: Any, streamed: bool) -> None:
+    def __init__(self, turn: Turn, lease: Lease, response: Any, streamed: bool) -> None:
         headers = response.headers
+        lease.heard(response)
         turn.begin(headers.get("x-request-id"), headers.get("date"))
         kind = headers.get("content-type", "")
         self._turn = turn

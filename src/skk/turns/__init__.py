@@ -11,6 +11,6 @@ from .chat import ChatTurn
 from .image import ImageTurn
 from .raw import RawTurn
 from .turn import DONE, Event, Request, Turn
-from .usage import totals
+from .usage import answer_limit, totals
 
-__all__ = ["DONE", "ChatTurn", "Event", "ImageTurn", "RawTurn", "Request", "Turn", "totals"]
+__all__ = ["DONE", "ChatTurn", "Event", "ImageTurn", "RawTurn", "Request", "Turn", "answer_limit", "totals"]

@@ -118,6 +118,11 @@ class ChatTurn(Turn):
         return bool(self._draft.pieces) or self._draft.thought_aloud
 
     @property
+    def usage(self) -> Reply | None:
+        """What the service says that this step used."""
+        return self._draft.usage
+
+    @property
     def complete(self) -> bool:
         """Whether the answer is there, so that trouble at the end of the connection is none."""
         return self._draft.finish_reason is not None
@@ -204,7 +209,7 @@ class ChatTurn(Turn):
         self._said += "".join(self._draft.pieces)
         self._draft = Draft(self._on_reasoning)
         self._head = self._next_head or self._head
-        self.attempts, self.waited, self.last_error, self.request_id = 0, 0.0, None, None  # each step has its own tries
+        self.attempts, self.place, self.last_error, self.request_id = 0, None, None, None  # each step has its own tries
         self._troubles = 0
 
     def told(self, error: ChatRequestError) -> ChatRequestError:

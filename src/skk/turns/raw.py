@@ -6,6 +6,7 @@ from skk.messages import Reply, encode
 
 from .draft import unreadable
 from .turn import Event, Request, Turn
+from .usage import answer_limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class RawTurn(Turn):
         super().__init__(**limits)
         model = None if body is None else body.get("model")
         self.model = model if isinstance(model, str) else None
+        self.max_tokens = None if body is None else answer_limit(body)
         self.reply: Reply | None = None
         self._request = Request(path, None if body is None else encode(dict(body)))
 
@@ -47,6 +49,12 @@ class RawTurn(Turn):
             except RecursionError:
                 raise unreadable(event) from None
         return ()
+
+    @property
+    def usage(self) -> Mapping[str, Any] | None:
+        """What the service says that the call used."""
+        usage = None if self.reply is None else self.reply.get("usage")
+        return usage if isinstance(usage, dict) else None
 
     def commit(self) -> None:
         """See that there is a reply."""

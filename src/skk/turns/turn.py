@@ -35,6 +35,10 @@ else:
 FIRST_DELAY, LAST_DELAY, LONGEST_REST = 0.5, 8.0, 120.0
 
 
+# What a picture counts for among characters: about a thousand tokens.
+_PICTURE = 4000
+
+
 class Request:
     """What goes over the wire, as bytes; it names its endpoint and how its reply is decoded.
 
@@ -60,6 +64,19 @@ class Request:
         self.files = files
         self.streamed = streamed
 
+    @property
+    def characters(self) -> int:
+        """How long it is, as far as it becomes tokens: pictures and files in it count as so much each."""
+        body = self.body
+        if not isinstance(body, bytes):
+            return len(self.files) * _PICTURE
+        length, at = len(body), 0
+        while (at := body.find(b";base64,", at)) >= 0:
+            end = body.find(b'"', at)
+            length += _PICTURE - (end - at)
+            at = end
+        return length
+
 
 class Turn(ABC):
     """One exchange. A driver asks it in this order: `prepare`, `begin`, `absorb` …, `commit`; `judge` on failure.
@@ -70,7 +87,8 @@ class Turn(ABC):
         retries: how often trouble that passes is tried again from here; 0 where the SDK retries by itself.
         deadline: seconds for all of it, waiting and tries included; None for no end.
         ends_at: the deadline on the wire's clock, once the turn has been sent.
-        waited: seconds spent so far on waiting for a key.
+        max_tokens: how long the answer may be, where the request says so.
+        place: the turn's place in the queue for a key, while it has one.
         request_id: the service's name for the request.
         date: what the service's clock said when it answered, as its header has it.
         last_error: what the last attempt that failed came to.
@@ -78,15 +96,16 @@ class Turn(ABC):
 
     model: str | None = None
 
-    def __init__(self, *, deadline: float | None = None) -> None:
+    def __init__(self, *, deadline: float | None = None, max_tokens: int | None = None) -> None:
         self.deadline = deadline
+        self.max_tokens = max_tokens
+        self.place: Any = None
         self.retries = 0
         self.ends_at: float | None = None
         self.attempts = 0
         self.request_id: str | None = None
         self.date: str | None = None
         self.last_error: Exception | None = None
-        self.waited = 0.0
         self.begun = False
         self._troubles = 0
 
@@ -102,6 +121,11 @@ class Turn(ABC):
     def partial(self) -> str:
         """The text that has come so far."""
         return ""
+
+    @property
+    def usage(self) -> Mapping[str, Any] | None:
+        """What the service says that this attempt used."""
+        return None
 
     @property
     def shown(self) -> bool:
@@ -150,7 +174,12 @@ class Turn(ABC):
         """
         self.attempts += 1
         self.last_error = failure.error
-        delay = 0.0 if another_key else self._delay(failure, now)
+        if another_key and failure.of_the_key:
+            delay: float | None = 0.0
+        else:
+            delay = self._delay(failure, now)
+            if another_key and delay is not None:
+                delay = 0.0
         if delay is None or self.shown:
             error = self.final(failure, now)
             context = error.__context__

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-__all__ = ["added", "totals"]
+__all__ = ["added", "answer_limit", "totals"]
 
 
 def added(known: Mapping[str, Any] | None, more: Reply) -> Reply:
@@ -45,6 +45,12 @@ def totals(usage: Mapping[str, Any]) -> dict[str, int]:
         "reasoning_tokens": _number(usage.get("completion_tokens_details"), "reasoning_tokens"),
         "cached_tokens": cached or _number(usage, "prompt_cache_hit_tokens"),  # DeepSeek's name
     }
+
+
+def answer_limit(body: Mapping[str, Any]) -> int | None:
+    """Give how many tokens all answers to a request may have; None where it does not say."""
+    most = _number(body, "max_completion_tokens") or _number(body, "max_tokens")
+    return most * max(1, _number(body, "n"), _number(body, "best_of")) if most else None
 
 
 def _number(fields: Any, name: str) -> int:
