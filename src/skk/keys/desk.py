@@ -1,0 +1,244 @@
+"""All that is asked of one model: the queue, the lanes of all keys, and who goes next on which.
+
+Keys serve in rotation; a key that cannot take a request now is passed over. If the first in the queue fits
+nowhere, it books the lane that will fit it first, and the next in the queue choose among the others: a
+short request may go ahead of a long one, but it delays nobody.
+"""
+
+from __future__ import annotations
+
+from .bucket import INFINITE
+from .evidence import Outcome
+from .lane import Key, Lane
+from .queue import FairQueue
+from .stated import Window
+from .ticket import Lease, Refusal, Ticket, Why
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .evidence import Seen
+
+__all__ = ["Desk"]
+
+# Characters to a token: what is assumed, how fast what is counted replaces it, and its bounds. Short
+# requests say little: most of theirs is what surrounds the text.
+FIRST_RATIO, RATIO_PACE, LEAST_RATIO, MOST_RATIO, SHORTEST = 4.0, 0.3, 0.5, 8.0, 200
+
+# Tokens of an answer whose length the request does not limit: what is assumed, and how far each answer moves it
+# towards the median.
+FIRST_ANSWER, ANSWER_STEP = 256.0, 1.1
+
+
+class Desk:
+    """Where calls for one model wait and the lanes of all keys end.
+
+    Attributes:
+        stirred: whether something has changed since the last look that may let a call go.
+        wake: when to look again if nothing changes.
+    """
+
+    __slots__ = (
+        *("model", "queue", "lanes", "windows", "stirred", "wake", "_cooling", "_uneven"),
+        *("_ratio", "_answer", "_accounts"),
+    )
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.queue = FairQueue()
+        self.lanes: list[Lane] = []
+        self.windows = Window(), Window()
+        self.stirred = True
+        self.wake = INFINITE
+        self._cooling = -INFINITE  # no lane ends its rest before this
+        self._uneven = False  # limits of tokens are known, so requests differ in what they need
+        self._ratio = FIRST_RATIO
+        self._answer = FIRST_ANSWER
+        self._accounts: dict[tuple[str, str, int], Lane] = {}  # who was first of an organisation to state a limit
+
+    def open(self, now: float, key: Key) -> Lane:
+        """Add the lane of a key."""
+        lane = Lane(len(self.lanes), key, now, self.windows)
+        self.lanes.append(lane)
+        self.stirred = True
+        return lane
+
+    def shut(self, key: Key) -> None:
+        """Take the lane of a key away."""
+        self.lanes = [lane for lane in self.lanes if lane.key is not key]
+        for index, lane in enumerate(self.lanes):
+            lane.index = index
+        self._accounts = {name: lane for name, lane in self._accounts.items() if lane.key is not key}
+        self.stirred = True
+
+    def join(self, ticket: Ticket, max_tokens: int | None) -> None:
+        """Let a new call wait."""
+        ticket.answer = self._answer if max_tokens is None else max_tokens
+        queue = self.queue
+        if self._uneven or not queue:
+            self.stirred = True
+        queue.join(ticket)
+
+    def cost(self, ticket: Ticket) -> float:
+        """Give the tokens that a call is thought to need."""
+        return ticket.characters / self._ratio + ticket.answer
+
+    # ------------------------------------------------------------------ who goes
+    def dispatch(self, now: float, turn: int, grant: Callable[[Ticket, Lane], None], out: list[Ticket]) -> None:
+        """Let all go who may go, and send away who waits in vain; `grant` makes the lease.
+
+        Args:
+            now: the time.
+            turn: the index of the lane whose turn it is.
+            grant: makes a ticket's lease.
+            out: gets the tickets that have a lease or a refusal.
+        """
+        queue = self.queue
+        if self.stirred or now >= self.wake:
+            self.stirred = False
+            self._look(now, turn, grant, out)
+        if queue and queue.due <= max(now, self._cooling):
+            self._expire(now, out)
+
+    def _look(self, now: float, turn: int, grant: Callable[[Ticket, Lane], None], out: list[Ticket]) -> None:
+        queue, lanes = self.queue, self.lanes
+        booked: set[Lane] = set()
+        place, wake = 0, INFINITE
+        self._cooling = -INFINITE
+        while place < len(queue):
+            ticket = queue[place]
+            lane, at = self._choose(ticket, now, turn, booked)
+            if lane is not None and at <= now:
+                queue.serve(place)
+                grant(ticket, lane)
+                turn = lane.index + 1
+                out.append(ticket)
+                continue
+            if place == 0 and not booked:
+                if self._shut_out():
+                    self._refuse_all(now, out)
+                    break
+                self._cooling = self._rests_until()
+            if at < wake:
+                wake = at
+            if lane is not None and (self._uneven or ticket.tried):
+                self._book(lane, booked)
+                if len(booked) >= len(lanes):
+                    break
+            elif not ticket.tried:
+                break
+            place += 1
+        self.wake = wake
+
+    def _choose(self, ticket: Ticket, now: float, turn: int, booked: set[Lane]) -> tuple[Lane | None, float]:
+        """Give the first lane in rotation that may serve now, or the one that will be the first to."""
+        lanes = self.lanes
+        if ticket.tried:
+            fresh = [lane for lane in lanes if lane.key.identity not in ticket.tried]
+            if any(not lane.closed for lane in fresh):
+                lanes = fresh
+        cost = self.cost(ticket)
+        asked = ticket.asked
+        best, best_at = None, INFINITE
+        if turn:
+            turn %= len(self.lanes) or 1
+            order = [lane for lane in lanes if lane.index >= turn] + [lane for lane in lanes if lane.index < turn]
+        else:
+            order = lanes
+        for lane in order:
+            if (booked and lane in booked) or asked > lane.largest:
+                continue
+            at = lane.ready(now, cost)
+            if at <= now:
+                return lane, now
+            if at < best_at:
+                best, best_at = lane, at
+        return best, best_at
+
+    def _book(self, lane: Lane, booked: set[Lane]) -> None:
+        """Keep a lane for one ahead, and with it those that draw on the same account."""
+        booked.add(lane)
+        if lane.organization is not None:
+            for other in self.lanes:
+                if other.requests is lane.requests or other.tokens is lane.tokens:
+                    booked.add(other)
+
+    def _shut_out(self) -> bool:
+        """Whether no key may serve, nor is being asked whether it may again."""
+        return all(
+            lane.closed and not lane.standing.on_trial and not lane.key.standing.on_trial for lane in self.lanes
+        )
+
+    def _rests_until(self) -> float:
+        return min((lane.until for lane in self.lanes if not lane.closed), default=-INFINITE)
+
+    def next_look(self) -> float:
+        """Give the time to look again."""
+        return -INFINITE if self.stirred else min(self.wake, self.queue.due)
+
+    # ------------------------------------------------------------------ who waits in vain
+    def _refuse_all(self, now: float, out: list[Ticket]) -> None:
+        for ticket in self.queue.take_all(lambda ticket: True):
+            ticket.refusal = self._refusal(now)
+            out.append(ticket)
+
+    def _expire(self, now: float, out: list[Ticket]) -> None:
+        cooling = self._cooling
+        for ticket in self.queue.take_all(lambda ticket: ticket.deadline <= now or ticket.deadline < cooling):
+            free = max(cooling, self.wake if self.wake < INFINITE else now)
+            ticket.refusal = Refusal(Why.COOLING, max(0.0, free - now))
+            out.append(ticket)
+            self.stirred = True  # it may have booked a lane
+
+    def _refusal(self, now: float) -> Refusal:
+        if not self.lanes:
+            return Refusal(Why.NO_KEYS)
+        troubles = {lane.key.standing.trouble or lane.standing.trouble for lane in self.lanes}
+        again = min(max(lane.key.standing.opens(), lane.standing.opens()) for lane in self.lanes)
+        why = {Outcome.OUT_OF_QUOTA: Why.OUT_OF_QUOTA, Outcome.BARRED: Why.BARRED}
+        only = troubles.pop() if len(troubles) == 1 else None
+        return Refusal(why.get(only, Why.REJECTED) if only else Why.REJECTED, max(0.0, again - now))
+
+    # ------------------------------------------------------------------ what is learnt
+    def hear(self, now: float, lease: Lease, seen: Seen) -> None:
+        """Learn from the headers of an answer."""
+        if lease.heard or (seen.requests is None and seen.tokens is None):
+            return
+        lease.heard = True
+        lane = lease.lane
+        lane.hear(now, lease, seen)
+        if lane.tokens.stated.rate is not None:
+            self._uneven = True
+        if lane.organization is not None:
+            self._merge(lane)
+
+    def _merge(self, lane: Lane) -> None:
+        """Let keys of one organisation that state the same limit hold one account."""
+        for name in ("requests", "tokens"):
+            account = getattr(lane, name)
+            limit = account.stated.limit
+            if limit is None:
+                continue
+            who = (lane.organization or "", name, limit)
+            first = self._accounts.get(who)
+            shared = None if first is None else getattr(first, name)
+            if shared is None or shared.stated.limit != limit:
+                self._accounts[who] = lane
+            elif shared is not account:
+                shared.absorb(account)
+                setattr(lane, name, shared)
+
+    def count(self, seen: Seen, ticket: Ticket) -> None:
+        """Learn from an answer's usage what a token is, and how long answers are."""
+        if seen.prompt_tokens and seen.characters > SHORTEST:
+            ratio = min(MOST_RATIO, max(LEAST_RATIO, seen.characters / seen.prompt_tokens))
+            self._ratio += (ratio - self._ratio) * RATIO_PACE
+        if seen.completion_tokens:
+            longer = seen.completion_tokens > self._answer
+            self._answer = self._answer * ANSWER_STEP if longer else max(1.0, self._answer / ANSWER_STEP)
+
+    def forget_queue(self) -> None:
+        """Start with an empty queue."""
+        self.queue = FairQueue()
+        self.stirred = True

@@ -1,0 +1,364 @@
+"""What one attempt showed, as values: the limits a service states, and the wait it asks for.
+
+Services write times in five ways: Go's durations (``6ms``, ``1m30s``), bare seconds, Unix time in seconds
+or milliseconds, RFC 3339 and HTTP's dates. They are told apart by their shape, and a point in time is
+measured from the answer's own ``date`` where it has one: their clock need not be ours. A header that says
+nothing (-1, 0, a word) counts as none. Pure: what the caller's clock says is handed in.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["Limits", "Outcome", "Seen", "Stated", "outcome", "pick", "read"]
+
+
+class Outcome(enum.Enum):
+    """How an attempt ended, as the key sees it."""
+
+    OK = "ok"
+    LIMITED = "limited"  # 429: too much at once
+    OUT_OF_QUOTA = "out_of_quota"  # nothing left to spend
+    REJECTED = "rejected"  # 401, 403: this key may not
+    BARRED = "barred"  # 403, 404 about the model: this key may not ask for it
+    FAULT = "fault"  # 5xx, 408, 409, or the connection broke
+    TIMEOUT = "timeout"  # nothing came in time
+    BAD = "bad"  # any other 4xx: the request itself, on every key
+    REST = "rest"  # the user wants the key to rest
+    GONE = "gone"  # the caller gave up
+
+
+class Limits:
+    """One limit as headers state it.
+
+    Attributes:
+        limit: how much may be used at once at most.
+        remaining: how much is left, rounded down.
+        reset: seconds until all of it is back.
+        grain: seconds to which `reset` is exact.
+    """
+
+    __slots__ = ("grain", "limit", "remaining", "reset")
+
+    def __init__(self, limit: int, remaining: int, reset: float, grain: float) -> None:
+        self.limit = limit
+        self.remaining = remaining
+        self.reset = reset
+        self.grain = grain
+
+    def __repr__(self) -> str:
+        return f"Limits({self.limit}, {self.remaining}, reset={self.reset:g}, grain={self.grain:g})"
+
+
+class Stated:
+    """What the text of a refusal says: ``Limit 30000, Used 29937, Requested 385``.
+
+    Attributes:
+        limit: the limit that refused.
+        used: what was in use; None where the text does not say (a request too large for any wait).
+        requested: what the service took this attempt to cost.
+        span: seconds in its name, a minute's or a day's; None where it has none.
+    """
+
+    __slots__ = ("limit", "requested", "span", "used")
+
+    def __init__(self, limit: int, used: int | None, requested: int, span: float | None) -> None:
+        self.limit = limit
+        self.used = used
+        self.requested = requested
+        self.span = span
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether no wait helps: the request is larger than the limit."""
+        return self.requested > self.limit
+
+    def __repr__(self) -> str:
+        return f"Stated({self.limit}, {self.used}, {self.requested}, span={self.span})"
+
+
+class Seen:
+    """What one attempt showed.
+
+    Attributes:
+        kind: how it ended.
+        requests: the limit of requests, where headers state it.
+        tokens: that of tokens.
+        wait: seconds the service asks to wait; None where it does not.
+        exact: whether `wait` is exact to milliseconds; whole seconds are rounded up.
+        which: the limit that refused, "requests" or "tokens".
+        organization: whose limits these are.
+        stated: the figures in the text of a refusal.
+        places: whether it was too many at once (True) or too many in a while (False); None if nobody says.
+        characters: how long the request was.
+        prompt_tokens: what the service counted for it; 0 if it did not say.
+        completion_tokens: the same of its answer.
+        text: what the service said, for `Scheduler.states`.
+    """
+
+    __slots__ = (
+        *("kind", "requests", "tokens", "wait", "exact", "which", "organization", "stated", "places"),
+        *("characters", "prompt_tokens", "completion_tokens", "text"),
+    )
+
+    def __init__(
+        self,
+        kind: Outcome,
+        requests: Limits | None = None,
+        tokens: Limits | None = None,
+        *,
+        wait: float | None = None,
+        exact: bool = False,
+        which: str = "requests",
+        organization: str | None = None,
+        stated: Stated | None = None,
+        places: bool | None = None,
+        characters: float = 0,
+        prompt_tokens: int = 0,
+        completion_tokens: int = 0,
+        text: str = "",
+    ) -> None:
+        self.kind = kind
+        self.requests = requests
+        self.tokens = tokens
+        self.wait = wait
+        self.exact = exact
+        self.which = which
+        self.organization = organization
+        self.stated = stated
+        self.places = places
+        self.characters = characters
+        self.prompt_tokens = prompt_tokens
+        self.completion_tokens = completion_tokens
+        self.text = text
+
+    def __repr__(self) -> str:
+        return f"Seen({self.kind.name}, {self.requests}, {self.tokens}, wait={self.wait})"
+
+
+# Codes and types of 402 and 429 that mean money: waiting does not bring it back.
+_SPENT = frozenset(
+    {
+        *("insufficient_quota", "credit_balance_exhausted", "organization_spend_limit_exceeded"),
+        *("organization_usage_limit_exceeded", "project_spend_limit_exceeded", "billing_hard_limit_reached"),
+    }
+)
+_OF_THE_MODEL = ("model_not_found", "model_not_allowed", "model_access_denied")
+
+
+def outcome(status: int | None, code: str = "", type: str = "", text: str = "") -> Outcome:
+    """Say how an answer with this status ended; None as status is no answer at all."""
+    if status is None:
+        return Outcome.FAULT
+    if status < 400:
+        return Outcome.OK
+    if status == 402 or code in _SPENT or type in _SPENT:
+        return Outcome.OUT_OF_QUOTA
+    if status == 429:
+        return Outcome.LIMITED
+    if status in (403, 404) and (code in _OF_THE_MODEL or "does not have access to model" in text):
+        return Outcome.BARRED
+    if status in (401, 403):
+        return Outcome.REJECTED
+    if status in (408, 409) or status >= 500:
+        return Outcome.FAULT
+    return Outcome.BAD
+
+
+_LIMIT_R, _REMAINING_R, _RESET_R = (f"x-ratelimit-{word}-requests" for word in ("limit", "remaining", "reset"))
+_LIMIT_T, _REMAINING_T, _RESET_T = (f"x-ratelimit-{word}-tokens" for word in ("limit", "remaining", "reset"))
+_ORGANIZATION, _RESET = "openai-organization", "x-ratelimit-reset"
+_NAMES = {
+    name.encode(): name
+    for name in (
+        *(_LIMIT_R, _REMAINING_R, _RESET_R, _LIMIT_T, _REMAINING_T, _RESET_T),
+        *(_ORGANIZATION, "retry-after-ms", "retry-after", _RESET, "date"),
+    )
+}
+
+
+def pick(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Take out of raw headers those that `read` looks at: a look-up in the SDK's headers walks through all of them."""
+    found = {}
+    for name, value in raw:
+        if (ours := _NAMES.get(name.lower())) is not None:
+            found[ours] = value.decode("latin-1")
+    return found
+
+
+def read(
+    kind: Outcome,
+    headers: Mapping[str, str],
+    text: str = "",
+    *,
+    wall: float = 0.0,
+    type: str = "",
+    characters: float = 0,
+    prompt_tokens: int = 0,
+    completion_tokens: int = 0,
+) -> Seen:
+    """Read what an answer or a refusal shows.
+
+    Args:
+        kind: how the attempt ended, as `outcome` says.
+        headers: its headers, names in lower case.
+        text: the message in a refusal's body.
+        wall: the time of day, in seconds since 1970; used only where the answer has no date of its own.
+        type: the type in a refusal's body: "requests" or "tokens".
+        characters: how long the request was.
+        prompt_tokens: what its usage says.
+        completion_tokens: the same of the answer.
+    """
+    get = headers.get
+    clock = _Clock(get("date"), wall)
+    limits = get(_LIMIT_R)
+    requests = None if limits is None else _limits(limits, get(_REMAINING_R), get(_RESET_R), clock)
+    limits = get(_LIMIT_T)
+    tokens = None if limits is None else _limits(limits, get(_REMAINING_T), get(_RESET_T), clock)
+    seen = Seen(
+        kind,
+        requests,
+        tokens,
+        organization=get(_ORGANIZATION),
+        characters=characters,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        text=text,
+    )
+    if kind is Outcome.LIMITED:
+        seen.wait, seen.exact = _wait(headers, text, clock)
+        seen.stated, unit = _stated(text)
+        seen.which = "tokens" if "tokens" in (type, unit) else "requests"
+        seen.places = _places(text, unit)
+    return seen
+
+
+class _Clock:
+    """The service's time of day, read only when something needs it."""
+
+    __slots__ = ("_date", "_wall")
+
+    def __init__(self, date: str | None, wall: float) -> None:
+        self._date = date
+        self._wall = wall
+
+    def now(self) -> float:
+        stamp = _point(self._date) if self._date else None
+        return self._wall if stamp is None else stamp
+
+
+def _limits(limit: str, remaining: str | None, reset: str | None, clock: _Clock) -> Limits | None:
+    if remaining is None or reset is None:
+        return None
+    try:
+        most, left = int(limit), int(remaining)
+    except ValueError:
+        return None
+    if most <= 0 or left < 0 or (found := _seconds(reset, clock)) is None:
+        return None
+    seconds, grain = found
+    return Limits(most, min(left, most), seconds, grain if seconds else _FINE)
+
+
+def _wait(headers: Mapping[str, str], text: str, clock: _Clock) -> tuple[float | None, bool]:
+    """Give the seconds to wait, and whether they are exact: milliseconds first, whole seconds are rounded up."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return max(0.0, milliseconds / 1000), True
+    told = headers.get("retry-after") or headers.get(_RESET)
+    found = _seconds(told, clock) if told else None
+    said = re.search(rf"(?:try again|retry)\s+(?:in|after)\s+((?:[\d.]+\s*(?:{_UNITS})\s*)+)", text, re.IGNORECASE)
+    spoken = _duration(said[1].replace(" ", "")) if said else None
+    if spoken is not None and (found is None or found[0] - 1.0 <= spoken[0] <= found[0]):
+        return spoken[0], spoken[1] < 1
+    return (None, False) if found is None else (found[0], found[1] < 1)
+
+
+def _stated(text: str) -> tuple[Stated | None, str]:
+    """Read the figures and the unit of a refusal's text."""
+    unit, span = "", None
+    if name := re.search(r"\b([RT])P([MDH])\b|\b(requests|tokens) per (min|day|hour)", text, re.IGNORECASE):
+        unit = "tokens" if (name[1] or name[3]).lower().startswith("t") else "requests"
+        span = {"m": 60.0, "h": 3600.0, "d": 86400.0}[(name[2] or name[4])[0].lower()]
+    figures = re.search(r"Limit:? (\d+)(?:, Used:? (\d+))?, Requested:? (\d+)", text)
+    if figures is None or int(figures[1]) <= 0:
+        return None, unit
+    used = None if figures[2] is None else int(figures[2])
+    return Stated(int(figures[1]), used, int(figures[3]), span), unit
+
+
+def _places(text: str, unit: str) -> bool | None:
+    if "concurren" in text.lower() or "并发" in text:
+        return True
+    return False if unit else None
+
+
+_FINE, _WHOLE = 0.002, 1.0  # seconds to which a time is exact
+_UNIT = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "d": 86400.0}
+_WORDS = {"millisecond": "ms", "milliseconds": "ms", "second": "s", "seconds": "s", "sec": "s", "secs": "s"}
+_WORDS |= {"minute": "m", "minutes": "m", "min": "m", "mins": "m", "hour": "h", "hours": "h", "day": "d", "days": "d"}
+_UNITS = "|".join(sorted((*_UNIT, *_WORDS), key=len, reverse=True))
+
+# A number this large is a point in time: the year 1973 in milliseconds, in seconds.
+_MILLISECONDS, _SECONDS = 1e11, 1e8
+
+
+def _seconds(text: str, clock: _Clock) -> tuple[float, float] | None:
+    """Give the seconds that a text names, and how exact they are; None if it names none."""
+    number = _number(text)
+    if number is None:
+        if (found := _duration(text)) is not None:
+            return found
+        stamp = _point(text)
+        return None if stamp is None else (max(0.0, stamp - clock.now()), _WHOLE)
+    if number > _SECONDS:
+        stamp = number / 1000 if number > _MILLISECONDS else number
+        return max(0.0, stamp - clock.now()), _WHOLE
+    return max(0.0, number), _FINE if "." in text else _WHOLE
+
+
+def _number(text: str | None) -> float | None:
+    if not text or text[-1] in "sSmMhHdDzZ":  # a duration: no need to fail at it first
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if -1e15 < number < 1e15 else None
+
+
+def _duration(text: str) -> tuple[float, float] | None:
+    """Read ``6ms``, ``1.5s``, ``1m30s``; the commonest two shapes without a pattern."""
+    try:
+        if text[-2:] == "ms":
+            return float(text[:-2]) * 1e-3, _FINE
+        if text[-1:] == "s" and "m" not in text and "h" not in text:
+            return float(text[:-1]), _FINE if "." in text else _WHOLE
+    except ValueError:
+        pass
+    parts = re.findall(rf"([\d.]+)({_UNITS})", text, re.IGNORECASE)
+    if not parts or "".join(amount + unit for amount, unit in parts) != text:
+        return None
+    try:
+        total = sum(float(amount) * _UNIT[_WORDS.get(unit.lower(), unit.lower())] for amount, unit in parts)
+    except ValueError:
+        return None
+    fine = "." in text or any(_WORDS.get(unit.lower(), unit.lower()) in ("ms", "us", "µs", "ns") for _, unit in parts)
+    return total, _FINE if fine else _WHOLE
+
+
+def _point(text: str) -> float | None:
+    """Read a point in time as seconds since 1970: RFC 3339, or a date as HTTP writes it."""
+    from datetime import UTC, datetime  # 4 ms that only a date costs
+    from email.utils import parsedate_to_datetime
+
+    try:
+        stamp = datetime.fromisoformat(text) if text[:4].isdigit() else parsedate_to_datetime(text)
+        return (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,0 +1,75 @@
+"""A limit that no header states and the text of a refusal tells: ``TPM: Limit 30000, Used 29937, Requested 385``.
+
+Headers may state the day's limit and be silent of the minute's. The wait that such a text asks for is what is
+missing over the rate, so one text tells the limit, the rate and the level.
+"""
+
+from __future__ import annotations
+
+from .bucket import INFINITE, Bucket, Ledger, Mark
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .evidence import Stated
+    from .ticket import Lease
+
+__all__ = ["Hidden"]
+
+# The figures are whole numbers; so far off may a rate be that is said to be the limit over its span.
+ROUNDING, TOLERANCE = 1, 0.02
+
+EXACT, WHOLE = 0.001, 1.0  # seconds to which a wait is exact
+
+
+class Hidden(Bucket):
+    """A limit told in words."""
+
+    __slots__ = ("_limit", "_low", "_high")
+
+    def __init__(self, now: float) -> None:
+        super().__init__(now)
+        self._limit, self._low, self._high = 0, 0.0, INFINITE
+
+    @staticmethod
+    def told(which: str, stated: Stated | None, wait: float | None) -> bool:
+        """Whether a text tells of a bucket: the wait must be what one would need.
+
+        A count of requests is too small to tell by: there the wait must be the one of the limit and its span.
+        """
+        if stated is None or stated.used is None or stated.hopeless or not wait:
+            return False
+        short = stated.used + stated.requested - stated.limit
+        if short <= 0:
+            return False
+        if which == "tokens":
+            return stated.span is None or short > ROUNDING
+        return stated.span is not None and _near(short / wait, stated.limit / stated.span)
+
+    def hear(
+        self, now: float, lease: Lease, mark: Mark, ledger: Ledger, stated: Stated, wait: float, *, exact: bool
+    ) -> None:
+        """Learn from the text of a refusal that `told` names."""
+        used, limit = stated.used or 0, stated.limit
+        if limit != self._limit:
+            self._limit, self._low, self._high, self.rate = limit, 0.0, INFINITE, None
+        short, grain = used + stated.requested - limit, EXACT if exact else WHOLE
+        low = max(0.0, (short - ROUNDING) / (wait + EXACT))
+        high = (short + ROUNDING) / max(wait - grain, EXACT / 2)
+        if low > self._high or high < self._low:  # the rate has changed
+            self._low, self._high = 0.0, INFINITE
+        self._low, self._high = max(self._low, low), min(self._high, high)
+        known, self.cap = self.rate is not None, float(limit)
+        named = limit / stated.span if stated.span else 0.0
+        self.rate = named if self._low <= named <= self._high else (self._low + self._high) / 2
+        if not known:
+            self.fill(now)
+            self.heard = now
+        elif lease.at > self.heard:
+            self.shaken(now)
+        left = float(limit - used)
+        shift = self.rate * (now - lease.at) - ledger.since(lease.number, mark)
+        self.believe(now, shift, left, left, newest=True)
+
+
+def _near(rate: float, named: float) -> bool:
+    return abs(rate - named) <= TOLERANCE * named

@@ -1,0 +1,319 @@
+"""One key for one model: when it may serve next, and what is learnt of each attempt.
+
+The key itself may be refused or spent; that holds for all its models. Limits, places and cool-downs are
+the lane's own: services count by model.
+"""
+
+from __future__ import annotations
+
+from .bucket import INFINITE, Bucket, Ledger
+from .evidence import Limits, Outcome, Seen
+from .felt import Felt
+from .hidden import Hidden
+from .places import Places
+from .standing import Standing
+from .stated import Stated, Window
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from .ticket import Lease
+
+__all__ = ["Account", "Key", "Lane"]
+
+# Slow start: so many in flight on a key of which nothing is known, one more for each success, until so many.
+# The same while headers state a long time only (s), and one alone after a cool-down as long as this (s).
+FIRST_WINDOW, LAST_WINDOW = 4, 64
+LONG_SPAN, LONG_REST = 600.0, 10.0
+
+# Seconds: no cool-down is longer; a refusal with a longer wait tells no rate; whole seconds up to the last
+# are rounded up so much that what is known says more.
+LONGEST_REST, LONGEST_TELLING, LONGEST_ROUNDED = 3600.0, 60.0, 2.0
+
+# How much of a limit that is held over less time than stated is used at once, in attempts.
+PACE = 1.5
+
+# Faults in a row after which a key rests while others serve; seconds that it rests, doubling.
+MOST_STRIKES, FIRST_STRIKE_REST, LAST_STRIKE_REST = 3, 0.5, 60.0
+
+
+class Key:
+    """What holds for all models of a key."""
+
+    __slots__ = ("identity", "standing", "in_flight", "most", "lanes", "asked", "served", "text", "removed", "rates")
+
+    def __init__(self, identity: Hashable, most: float, rates: tuple[float | None, float | None]) -> None:
+        self.identity = identity
+        self.standing = Standing()
+        self.in_flight = 0
+        self.most = most  # in flight at once, where the user says so
+        self.rates = rates  # requests and tokens a minute, where the user says so
+        self.lanes: list[Lane] = []
+        self.asked = self.served = 0
+        self.text = ""  # the last refusal
+        self.removed = False
+
+
+class Account:
+    """One limit of one kind, requests or tokens, and what was charged against it.
+
+    Keys of one organisation turn out to share theirs; then their lanes hold the same account.
+    """
+
+    __slots__ = ("ledger", "stated", "felt", "hidden")
+
+    def __init__(self, now: float, window: Window, per_minute: float | None) -> None:
+        self.ledger = Ledger()
+        self.stated = Stated(now, window)
+        self.felt: Felt | None = None
+        self.hidden: Hidden | None = None
+        self.ledger.buckets.append(self.stated)
+        if per_minute is not None:
+            self.ledger.buckets.append(Bucket(now, per_minute / 60.0, float(per_minute)))
+
+    def feel(self, felt: Felt | None) -> None:
+        """Put a felt rate in the place of the last."""
+        if self.felt is not None:
+            self.ledger.buckets.remove(self.felt)
+        self.felt = felt
+        if felt is not None:
+            self.ledger.buckets.append(felt)
+
+    def absorb(self, other: Account) -> None:
+        """Become the account of another key too: of what both believe, the lower is believed."""
+        mine, theirs = self.stated, other.stated
+        mine.level = min(mine.level, theirs.level)
+        mine.newest = max(mine.newest, theirs.newest)
+        if theirs.rate is not None:
+            mine.rate = theirs.rate if mine.rate is None else min(mine.rate, theirs.rate)
+        mine.broken()
+        self.ledger.absorb(other.ledger)
+
+    def tell(self, now: float) -> Hidden:
+        """Give the limit told in words; there is one from now on."""
+        if self.hidden is None:
+            self.hidden = Hidden(now)
+            self.ledger.buckets.append(self.hidden)
+        return self.hidden
+
+
+class Lane:
+    """One key for one model.
+
+    Attributes:
+        until: it cools until then.
+        room: how many may be in flight.
+        closed: whether key or lane is retired; then each attempt is a second chance.
+    """
+
+    __slots__ = (
+        *("index", "key", "until", "room", "in_flight", "closed", "standing", "places", "requests", "tokens"),
+        *("served", "strikes", "struck_at", "served_at", "returning", "window", "first_at", "largest", "organization"),
+    )
+
+    def __init__(self, index: int, key: Key, now: float, windows: tuple[Window, Window]) -> None:
+        self.index = index
+        self.key = key
+        self.until = -INFINITE
+        self.window: float = FIRST_WINDOW
+        self.room: float = FIRST_WINDOW
+        self.in_flight = 0
+        self.closed = False
+        self.standing = Standing()
+        self.places = Places()
+        self.requests = Account(now, windows[0], key.rates[0])
+        self.tokens = Account(now, windows[1], key.rates[1])
+        self.served = self.strikes = 0
+        self.struck_at = self.served_at = -INFINITE
+        self.returning = False  # from a long rest
+        self.first_at: float | None = None
+        self.largest = INFINITE  # tokens of the largest request it takes
+        self.organization: str | None = None
+        key.lanes.append(self)
+        self.close()
+
+    def ready(self, now: float, cost: float) -> float:
+        """Give the time from which it may serve a request of so many tokens; infinite if that is not known."""
+        key = self.key
+        if self.in_flight >= self.room or key.in_flight >= key.most:
+            return INFINITE
+        at = self.until
+        if self.closed:
+            at = max(at, key.standing.opens(), self.standing.opens())
+        fits = self.requests.ledger.ready(now, 1.0)
+        if fits > at:
+            at = fits
+        fits = self.tokens.ledger.ready(now, cost)
+        return fits if fits > at else at
+
+    def take(self, now: float, lease: Lease) -> None:
+        """Charge an attempt."""
+        key = self.key
+        self.in_flight += 1
+        key.in_flight += 1
+        key.asked += 1
+        if self.first_at is None:
+            self.first_at = now
+        lease.lane, lease.key = self, key.identity
+        lease.count = self.in_flight
+        lease.extra = self.places.taken(self.in_flight)
+        lease.chance = self.closed
+        if self.closed:
+            key.standing.on_trial = key.standing.trouble is not None
+            self.standing.on_trial = self.standing.trouble is not None
+        lease.requests, lease.tokens = self.requests.ledger, self.tokens.ledger
+        lease.requests_mark = lease.requests.charge(now, 1.0)
+        lease.tokens_mark = lease.tokens.charge(now, lease.cost)
+
+    def give_back(self, lease: Lease) -> None:
+        """Take a charge back: the service has not counted the attempt."""
+        lease.requests.void(lease.number, 1.0)
+        lease.tokens.void(lease.number, lease.cost)
+
+    def close(self) -> None:
+        """See whether the key or the lane is retired."""
+        self.closed = self.key.standing.trouble is not None or self.standing.trouble is not None
+
+    def measure(self) -> None:
+        """Work out the room again."""
+        self.room = min(self.window, self.places.room)
+
+    # ------------------------------------------------------------------ what is learnt
+    def hear(self, now: float, lease: Lease, seen: Seen) -> None:
+        """Learn from the headers of an answer or of a refusal."""
+        refused = seen.kind is Outcome.LIMITED
+        if seen.organization is not None:
+            self.organization = seen.organization
+        if seen.requests is not None and self.requests.ledger is lease.requests:
+            wait = seen.wait if refused and seen.exact and seen.which == "requests" else None
+            missing = None if wait is None else (1.0, wait)
+            self.requests.stated.hear(now, lease, lease.requests_mark, lease.requests, seen.requests, missing)
+            if self.requests.felt is not None:
+                self.requests.feel(None)
+        if seen.tokens is not None and self.tokens.ledger is lease.tokens:
+            wait = seen.wait if refused and seen.exact and seen.which == "tokens" else None
+            missing = None if wait is None else (lease.cost, wait)
+            self.tokens.stated.hear(now, lease, lease.tokens_mark, lease.tokens, seen.tokens, missing)
+            if self.tokens.felt is not None:
+                self.tokens.feel(None)
+        if not refused:
+            if self.window < INFINITE and not self.returning and self._limits_known():
+                self.window = INFINITE
+                self.measure()
+            self.returning = False
+
+    def _limits_known(self) -> bool:
+        """Whether headers tell enough to let attempts go as they come: some limit, and none of a long time alone."""
+        known = False
+        for account in (self.requests, self.tokens):
+            span = account.stated.span
+            if span > LONG_SPAN and account.hidden is None:
+                return False
+            known = known or span > 0
+        return known
+
+    def succeed(self, now: float, lease: Lease, *, waited_for: bool) -> None:
+        """Learn that an attempt went well."""
+        self.served += 1
+        self.key.served += 1
+        self.strikes, self.served_at = 0, now
+        self.places.served(lease, now)
+        if self.window < INFINITE:
+            self.window += 1
+            if self.window > LAST_WINDOW:
+                self.window = INFINITE
+            self.measure()
+        elif self.places.count is not None:
+            self.measure()
+        for account in (self.requests, self.tokens):
+            account.ledger.calm()
+            if account.felt is not None:
+                account.felt.served(waited_for=waited_for)
+
+    def strike(self, now: float, *, others_serve: bool) -> None:
+        """Learn of a fault of the service or of the network."""
+        if not self.strikes:
+            self.struck_at = now
+        self.strikes += 1
+        if self.strikes >= MOST_STRIKES and others_serve:
+            rest = min(LAST_STRIKE_REST, FIRST_STRIKE_REST * 2.0 ** min(self.strikes - MOST_STRIKES, 10))
+            self.until = max(self.until, now + rest)
+            self.come_back_slowly()
+
+    def come_back_slowly(self) -> None:
+        """Let one attempt go alone first: whoever waits for this key must not fall upon it."""
+        self.returning, self.window = True, 1
+        self.measure()
+
+    def refuse(self, now: float, lease: Lease, seen: Seen) -> None:
+        """Learn from a refusal; its headers have been heard, and its charge is given back."""
+        tokens = seen.which == "tokens"
+        account = self.tokens if tokens else self.requests
+        mark, ledger = (lease.tokens_mark, lease.tokens) if tokens else (lease.requests_mark, lease.requests)
+        cost = lease.cost if tokens else 1.0
+        stated, wait = seen.stated, seen.wait
+        if stated is not None and tokens:
+            if stated.hopeless:  # no wait helps
+                self.largest = min(self.largest, stated.limit)
+                return
+            cost = float(stated.requested)
+        if wait is not None:
+            self._cool(now, account, cost, wait, exact=seen.exact)
+        if account.ledger is not ledger:
+            return  # it was sent before two keys turned out to be one account
+        limits = seen.tokens if tokens else seen.requests
+        unexplained = limits is None or limits.remaining >= cost
+        if unexplained and stated is not None and wait is not None and Hidden.told(seen.which, stated, wait):
+            account.tell(now).hear(now, lease, mark, ledger, stated, wait, exact=seen.exact)
+            if self._limits_known():
+                self.window = INFINITE
+                self.measure()
+        elif limits is not None and account.stated.rate is not None:
+            self._refused_though_known(now, lease, seen, account, limits, cost)
+        elif wait is None or wait <= LONGEST_TELLING:
+            self._refused_unexplained(now, lease, seen, account, cost)
+
+    def _cool(self, now: float, account: Account, cost: float, wait: float, *, exact: bool) -> None:
+        if wait > LONG_REST:
+            self.come_back_slowly()
+        stated = account.stated
+        if not exact and wait <= LONGEST_ROUNDED and not stated.fine and stated.rate and now - stated.heard > 2:
+            wait = max(wait - 1.0, stated.ready(now, cost) - now)
+        self.until = max(self.until, now + min(wait, LONGEST_REST))
+
+    def _refused_though_known(
+        self, now: float, lease: Lease, seen: Seen, account: Account, limits: Limits, cost: float
+    ) -> None:
+        """Refused by a limit that headers state: it is held otherwise than stated, or the books were wrong."""
+        stated, ledger = account.stated, account.ledger
+        mark = lease.tokens_mark if account is self.tokens else lease.requests_mark
+        wait = seen.wait
+        if limits.remaining >= cost and wait is not None:
+            if wait < LONGEST_TELLING:
+                stated.pace(now, PACE * cost, cost - (stated.rate or 0.0) * wait - ledger.since(lease.number, mark))
+        elif limits.remaining >= cost and self.in_flight:
+            self.places.refused(lease, now, self.in_flight, certain=True, rate_known=True)
+            self.measure()
+        elif lease.at > stated.heard:
+            stated.shaken(now)
+        stated.broken()
+
+    def _refused_unexplained(self, now: float, lease: Lease, seen: Seen, account: Account, cost: float) -> None:
+        """Refused by what no header states: too many at once, or too many in a while."""
+        certain, felt = seen.places is True, account.felt
+        may_be_places = certain or seen.places is None
+        if may_be_places and self.places.refused(
+            lease, now, self.in_flight, certain=certain, rate_known=felt is not None
+        ):
+            self.measure()
+            return
+        mark = lease.tokens_mark if account is self.tokens else lease.requests_mark
+        if felt is not None:
+            felt.refused(now, lease, mark, account.ledger)
+            return
+        began = now if self.first_at is None else self.first_at
+        account.feel(Felt(now, lease, mark, account.ledger, cost, began))
+        self.places.forget()
+        self.window = INFINITE
+        self.measure()

@@ -1,0 +1,101 @@
+"""The fair queue before the keys of one model.
+
+Each call starts where the last call of its chat ended, and never before what is being served: a chat with
+many calls takes turns with the others instead of filling the queue, and one call per chat is first come,
+first served. (Start-time fair queueing; every call counts as one, whatever it costs.)
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+
+from .bucket import INFINITE
+from .ticket import Ticket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+__all__ = ["FairQueue"]
+
+# Chats whose place is remembered, before those are forgotten that have none ahead.
+MOST_CHATS = 4096
+
+
+class FairQueue:
+    """Tickets in the order of their turns.
+
+    Attributes:
+        due: no ticket's deadline is before this time.
+    """
+
+    __slots__ = ("_order", "_virtual", "_ends", "due")
+
+    def __init__(self) -> None:
+        self._order: list[tuple[float, int, Ticket]] = []
+        self._virtual = 0.0  # the start of the last ticket served
+        self._ends: dict[Hashable, float] = {}  # where the next call of a chat starts
+        self.due = INFINITE
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, index: int) -> Ticket:
+        return self._order[index][2]
+
+    def join(self, ticket: Ticket) -> None:
+        """Give a new ticket its place."""
+        start = self._ends.get(ticket.chat, 0.0)
+        if start < self._virtual:
+            start = self._virtual
+        ticket.start = start
+        self._ends[ticket.chat] = start + 1.0
+        if len(self._ends) > MOST_CHATS:
+            self._ends = {chat: end for chat, end in self._ends.items() if end > self._virtual}
+        self.rejoin(ticket)
+
+    def rejoin(self, ticket: Ticket) -> None:
+        """Put a ticket back in the place that it had."""
+        insort(self._order, (ticket.start, ticket.number, ticket))
+        if ticket.deadline < self.due:
+            self.due = ticket.deadline
+
+    def serve(self, index: int) -> Ticket:
+        """Take a ticket out whose turn has come."""
+        start, _, ticket = self._order.pop(index)
+        if start > self._virtual:
+            self._virtual = start
+        return ticket
+
+    def leave(self, ticket: Ticket) -> bool:
+        """Take a ticket out that waits no longer; later ones of its chat move up. False if it was not waiting."""
+        order = self._order
+        place = bisect_left(order, (ticket.start, ticket.number))
+        if place == len(order) or order[place][2] is not ticket:
+            return False
+        del order[place]
+        self._move_up(ticket)
+        return True
+
+    def _move_up(self, gone: Ticket) -> None:
+        """Let each later call of the chat have the place of the one before it: who gave up costs nobody a turn."""
+        chat, start = gone.chat, gone.start
+        if self._ends.get(chat) == start + 1.0:
+            self._ends[chat] = start
+            return
+        later = [entry for entry in self._order if entry[2].chat == chat and entry[0] > start]
+        for entry in later:
+            ticket = entry[2]
+            self._order.remove(entry)
+            ticket.start, start = start, ticket.start
+            insort(self._order, (ticket.start, ticket.number, ticket))
+        if later and self._ends.get(chat) == start + 1.0:
+            self._ends[chat] = start
+
+    def take_all(self, which: Callable[[Ticket], bool]) -> list[Ticket]:
+        """Take out all tickets that `which` names, and set `due` by those that stay."""
+        gone = [entry[2] for entry in self._order if which(entry[2])]
+        for ticket in gone:
+            self.leave(ticket)
+        self.due = min((entry[2].deadline for entry in self._order), default=INFINITE)
+        return gone

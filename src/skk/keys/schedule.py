@@ -1,0 +1,318 @@
+"""Which key serves which waiting call, and when: a state machine. The time is handed in; nobody waits here.
+
+    scheduler = Scheduler(["key a", "key b"], now)
+    ticket = scheduler.submit(now, "gpt-6", "a chat", characters=900, max_tokens=64, deadline=now + 30)
+    scheduler.dispatch(now)                 gives tickets that have a lease, or a refusal
+    scheduler.sent(now, ticket.lease)
+    scheduler.settle(now, ticket.lease, seen)       AGAIN: scheduler.requeue(now, ticket)
+    scheduler.wake                          when to dispatch again if nothing else happens
+
+In one line: headers are bounds, dated to the moment of sending; what was sent since is counted; all wait in one
+fair queue; from refusals is learnt only what headers do not say.
+"""
+
+from __future__ import annotations
+
+from .bucket import INFINITE
+from .desk import Desk
+from .evidence import Outcome, Seen
+from .facts import KeyFacts, facts
+from .lane import Key, Lane
+from .ticket import Lease, Ticket, Verdict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Mapping
+
+    Hint = float | Mapping[Hashable, float] | None
+
+__all__ = ["Scheduler"]
+
+# Tries after a fault that the pool pays for all calls together, and what a success pays in: while everything
+# fails, calls do not multiply.
+BUDGET, DEPOSIT = 10.0, 0.1
+
+_RETIRING = frozenset({Outcome.REJECTED, Outcome.OUT_OF_QUOTA, Outcome.BARRED})
+
+
+class Scheduler:
+    """Hands keys to calls, and learns from what comes back.
+
+    Args:
+        keys: anything that names a key, in the order of their rotation; one that is there twice is one.
+        now: the time, in seconds of a clock that never goes back.
+        rpm: requests a minute that a key may make at most, where the user knows: for all, or by key.
+        tpm: the same of tokens.
+        max_concurrency: the same of attempts in flight.
+        max_retries: tries after the first that faults of the service may cost a call.
+    """
+
+    def __init__(
+        self,
+        keys: Iterable[Hashable],
+        now: float,
+        *,
+        rpm: Hint = None,
+        tpm: Hint = None,
+        max_concurrency: Hint = None,
+        max_retries: int = 2,
+    ) -> None:
+        self._hints = rpm, tpm, max_concurrency
+        self._max_retries = max_retries
+        self._keys: dict[Hashable, Key] = {}
+        self._desks: dict[str, Desk] = {}
+        self._turn = 0
+        self._tickets = self._leases = self._epoch = 0
+        self._budget = BUDGET
+        self._now = now
+        for key in keys:
+            self.add(now, key)
+
+    # ------------------------------------------------------------------ calls
+    def submit(
+        self,
+        now: float,
+        model: str,
+        chat: Hashable,
+        characters: float,
+        max_tokens: int | None,
+        deadline: float,
+        *,
+        retries: int | None = None,
+    ) -> Ticket:
+        """Let a call wait for a key; `dispatch` says when it has one."""
+        desk = self._desks.get(model) or self._open(now, model)
+        self._tickets += 1
+        retries = self._max_retries if retries is None else retries
+        ticket = Ticket(self._tickets, model, chat, characters, 0.0, deadline, retries)
+        desk.join(ticket, max_tokens)
+        return ticket
+
+    def dispatch(self, now: float) -> list[Ticket]:
+        """Give the tickets that have got a lease, or a refusal."""
+        out: list[Ticket] = []
+        self._now = now
+        for desk in self._desks.values():
+            if desk.queue:
+                desk.dispatch(now, self._turn, self._grant, out)
+        return out
+
+    @property
+    def wake(self) -> float:
+        """When to dispatch next, if nothing else happens before."""
+        return min((desk.next_look() for desk in self._desks.values() if desk.queue), default=INFINITE)
+
+    @property
+    def head(self) -> Ticket | None:
+        """One that waits, the same until it is served: it may watch the clock for all."""
+        return next((desk.queue[0] for desk in self._desks.values() if desk.queue), None)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return sum(len(desk.queue) for desk in self._desks.values())
+
+    def requeue(self, now: float, ticket: Ticket) -> None:
+        """Put a refused ticket back in its old place."""
+        desk = self._desks[ticket.model]
+        ticket.lease = None
+        desk.queue.rejoin(ticket)
+        desk.stirred = True
+
+    def withdraw(self, now: float, ticket: Ticket) -> None:
+        """Learn that the caller has given up, whether it waited or was being served."""
+        desk = self._desks[ticket.model]
+        if desk.queue.leave(ticket):
+            desk.stirred = True
+        lease = ticket.lease
+        if lease is not None and lease.open:
+            if not lease.sent:
+                lease.lane.give_back(lease)
+            self.settle(now, lease, _GONE)
+
+    def has_fresh(self, ticket: Ticket) -> bool:
+        """Whether there is a key that may serve and has not been tried for this ticket."""
+        lanes = self._desks[ticket.model].lanes
+        return any(not lane.closed and lane.key.identity not in ticket.tried for lane in lanes)
+
+    def fetch(self, now: float) -> Hashable:
+        """Give the key whose turn it is, for somebody who asks the service himself; nothing is charged."""
+        keys = list(self._keys.values())
+        self._turn %= len(keys)
+        order = keys[self._turn :] + keys[: self._turn]
+        key = min(order, key=lambda key: max(now, key.standing.opens(), *(lane.until for lane in key.lanes), now))
+        self._turn = keys.index(key) + 1
+        return key.identity
+
+    # ------------------------------------------------------------------ attempts
+    def sent(self, now: float, lease: Lease) -> None:
+        """Learn when an attempt was sent: that is the moment which its answer speaks of."""
+        lease.at, lease.sent = now, True
+
+    def headers(self, now: float, lease: Lease, seen: Seen) -> None:
+        """Learn from headers before the answer is over: from a stream's, before its first piece."""
+        if lease.open and lease.epoch == self._epoch and not lease.lane.key.removed:
+            desk = self._desks[lease.ticket.model]
+            desk.hear(now, lease, seen)
+            desk.stirred = True
+
+    def settle(self, now: float, lease: Lease, seen: Seen) -> Verdict:
+        """Learn that an attempt is over, and say what is to be done about its ticket."""
+        if not lease.open:
+            return Verdict.DONE
+        lease.open = False
+        lane, ticket, kind = lease.lane, lease.ticket, seen.kind
+        key, desk = lane.key, self._desks[ticket.model]
+        known = lease.epoch == self._epoch
+        if known:
+            lane.in_flight -= 1
+            key.in_flight -= 1
+            desk.stirred = True
+            if key.most < INFINITE:
+                self._stir(key)
+        if kind is Outcome.OK:
+            self._budget = min(BUDGET, self._budget + DEPOSIT)
+        if known and not key.removed:
+            self._learn(now, lease, seen)
+        return self._judge(ticket, key, lane, seen)
+
+    def _learn(self, now: float, lease: Lease, seen: Seen) -> None:
+        lane, kind, desk = lease.lane, seen.kind, self._desks[lease.ticket.model]
+        key = lane.key
+        if kind is Outcome.OK:
+            if lane.closed:
+                self._restore(lane)
+            desk.hear(now, lease, seen)
+            lane.succeed(now, lease, waited_for=bool(desk.queue))
+            desk.count(seen, lease.ticket)
+            return
+        if seen.text:
+            key.text = seen.text
+        if kind is Outcome.LIMITED:
+            lane.give_back(lease)
+            desk.hear(now, lease, seen)
+            lane.refuse(now, lease, seen)
+        elif kind is Outcome.REST:
+            lane.until = max(lane.until, now + (seen.wait or 0.0))
+        elif kind in _RETIRING:
+            self._retire(now, lane, kind, on_trial=lease.chance)
+            return
+        elif kind is Outcome.BAD:
+            desk.hear(now, lease, seen)
+        elif kind is not Outcome.GONE:
+            since = lane.struck_at if lane.strikes else now
+            lane.strike(now, others_serve=any(other.served_at > since for other in desk.lanes if other is not lane))
+        if lease.chance and lane.closed:
+            self._unanswered(now, lane)
+
+    def _judge(self, ticket: Ticket, key: Key, lane: Lane, seen: Seen) -> Verdict:
+        kind = seen.kind
+        if kind is Outcome.OK or kind is Outcome.GONE:
+            return Verdict.DONE
+        if kind is Outcome.BAD:
+            return Verdict.RAISE
+        if kind is Outcome.LIMITED:
+            if seen.stated is None or not seen.stated.hopeless:
+                return Verdict.AGAIN
+            ticket.asked = max(ticket.asked, seen.stated.requested)
+            lanes = self._desks[ticket.model].lanes
+            larger = any(not other.closed and other.largest >= ticket.asked for other in lanes)
+            return Verdict.AGAIN if larger else Verdict.RAISE
+        ticket.tried |= {key.identity}
+        if kind in _RETIRING or kind is Outcome.REST:
+            return Verdict.AGAIN
+        ticket.faults += 1
+        if ticket.faults > ticket.retries or self._budget < 1.0:
+            return Verdict.RAISE
+        self._budget -= 1.0
+        return Verdict.AGAIN
+
+    def _grant(self, ticket: Ticket, lane: Lane) -> None:
+        self._leases += 1
+        now = self._now
+        lease = Lease()
+        lease.number, lease.epoch, lease.at = self._leases, self._epoch, now
+        lease.ticket = ticket
+        lease.open, lease.sent, lease.heard = True, False, False
+        lease.cost = self._desks[ticket.model].cost(ticket)
+        lane.take(now, lease)
+        ticket.lease = lease
+        self._turn = lane.index + 1
+
+    # ------------------------------------------------------------------ keys
+    def add(self, now: float, identity: Hashable) -> None:
+        """Add a key at the end of the rotation; one that is there already stays what it is."""
+        if identity in self._keys:
+            return
+        rpm, tpm, most = (_hint(hint, identity) for hint in self._hints)
+        key = Key(identity, INFINITE if most is None else most, (rpm, tpm))
+        self._keys[identity] = key
+        for desk in self._desks.values():
+            desk.open(now, key)
+
+    def remove(self, now: float, identity: Hashable) -> None:
+        """Remove a key: it gets no new lease, and what is in flight on it ends in peace.
+
+        Raises:
+            KeyError: there is no such key.
+        """
+        key = self._keys.pop(identity)
+        key.removed = True
+        for desk in self._desks.values():
+            desk.shut(key)
+
+    def states(self, now: float) -> list[KeyFacts]:
+        """Tell what is known of each key, in the order of their rotation."""
+        return [facts(key, self._desks, now) for key in self._keys.values()]
+
+    def forked(self, now: float) -> None:
+        """Forget, in a forked child, who waits and what is in flight: those are the parent's. What is learnt stays."""
+        self._epoch += 1
+        for desk in self._desks.values():
+            desk.forget_queue()
+        for key in self._keys.values():
+            key.in_flight = 0
+            key.standing.on_trial = False
+            for lane in key.lanes:
+                lane.in_flight = 0
+                lane.standing.on_trial = False
+
+    def _open(self, now: float, model: str) -> Desk:
+        desk = self._desks[model] = Desk(model)
+        for key in self._keys.values():
+            desk.open(now, key)
+        return desk
+
+    def _retire(self, now: float, lane: Lane, trouble: Outcome, *, on_trial: bool) -> None:
+        standing = lane.standing if trouble is Outcome.BARRED else lane.key.standing
+        standing.retire(now, trouble, on_trial=on_trial)
+        self._changed(lane.key)
+
+    def _restore(self, lane: Lane) -> None:
+        lane.key.standing.restore()
+        lane.standing.restore()
+        lane.come_back_slowly()
+        self._changed(lane.key)
+
+    def _unanswered(self, now: float, lane: Lane) -> None:
+        for standing in (lane.key.standing, lane.standing):
+            if standing.on_trial:
+                standing.unanswered(now)
+
+    def _changed(self, key: Key) -> None:
+        for lane in key.lanes:
+            lane.close()
+        self._stir(key)
+
+    def _stir(self, key: Key) -> None:
+        for desk in self._desks.values():
+            desk.stirred = True
+
+
+def _hint(hint: Hint, identity: Hashable) -> float | None:
+    if hint is None or isinstance(hint, (int, float)):
+        return hint
+    return hint.get(identity)
+
+
+_GONE = Seen(Outcome.GONE)
