@@ -29,6 +29,7 @@ class Outcome(enum.Enum):
     FAULT = "fault"  # 5xx, 408, 409, or the connection broke
     TIMEOUT = "timeout"  # nothing came in time
     BAD = "bad"  # any other 4xx: the request itself, on every key
+    REST = "rest"  # the user wants the key to rest
     GONE = "gone"  # the caller gave up
 
 

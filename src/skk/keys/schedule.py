@@ -130,6 +130,20 @@ class Scheduler:
                 lease.lane.give_back(lease)
             self.settle(now, lease, _GONE)
 
+    def has_fresh(self, ticket: Ticket) -> bool:
+        """Whether there is a key that may serve and has not been tried for this ticket."""
+        lanes = self._desks[ticket.model].lanes
+        return any(not lane.closed and lane.key.identity not in ticket.tried for lane in lanes)
+
+    def fetch(self, now: float) -> Hashable:
+        """Give the key whose turn it is, for somebody who asks the service himself; nothing is charged."""
+        keys = list(self._keys.values())
+        self._turn %= len(keys)
+        order = keys[self._turn :] + keys[: self._turn]
+        key = min(order, key=lambda key: max(now, key.standing.opens(), *(lane.until for lane in key.lanes), now))
+        self._turn = keys.index(key) + 1
+        return key.identity
+
     # ------------------------------------------------------------------ attempts
     def sent(self, now: float, lease: Lease) -> None:
         """Learn when an attempt was sent: that is the moment which its answer speaks of."""
@@ -178,6 +192,8 @@ class Scheduler:
             lane.give_back(lease)
             desk.hear(now, lease, seen)
             lane.refuse(now, lease, seen)
+        elif kind is Outcome.REST:
+            lane.until = max(lane.until, now + (seen.wait or 0.0))
         elif kind in _RETIRING:
             self._retire(now, lane, kind, on_trial=lease.chance)
             return
@@ -203,7 +219,7 @@ class Scheduler:
             larger = any(not other.closed and other.largest >= ticket.asked for other in lanes)
             return Verdict.AGAIN if larger else Verdict.RAISE
         ticket.tried |= {key.identity}
-        if kind in _RETIRING:
+        if kind in _RETIRING or kind is Outcome.REST:
             return Verdict.AGAIN
         ticket.faults += 1
         if ticket.faults > ticket.retries or self._budget < 1.0:
