@@ -83,12 +83,17 @@ class AKPool:
             dict by key.
         tpm: the same of tokens.
         max_concurrency: the same of requests in flight.
+        share: the URL of a Redis, ``redis://host:6379/0``: all pools with the same keys that share it draw on the same
+            limits, in other processes and on other machines too. Keys appear there only as fingerprints.
+        share_secret: what these fingerprints are made with, the same for all; else ``SKK_SHARE_SECRET``, else a secret
+            made of all keys.
         on_event: called with a `KeyEvent` when an attempt fails. It may return ``"retire"`` to give the key no more
             requests for a while, or seconds to let it rest; with None the pool does what it would have done.
 
     Raises:
         EmptyPoolError: there is no key.
         InvalidKeyError: a key cannot be one (a placeholder).
+        ConfigurationError: `share` is no URL of a Redis, or the package for it is missing.
         TypeError: `keys` is a bare str, or holds something else than str.
 
     >>> pool = AKPool(["sk-a", "sk-b"])
@@ -106,6 +111,8 @@ class AKPool:
         rpm: Hint = None,
         tpm: Hint = None,
         max_concurrency: Hint = None,
+        share: str | None = None,
+        share_secret: str | None = None,
         on_event: Callable[[KeyEvent], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -117,8 +124,8 @@ class AKPool:
         self.max_wait = max_wait
         self._clock = clock
         self._on_event = on_event
-        self._scheduler = Scheduler(
-            self._secrets, clock(), rpm=_hint(rpm), tpm=_hint(tpm), max_concurrency=_hint(max_concurrency)
+        self._scheduler = _scheduler(
+            share, share_secret, self._secrets, clock(), rpm=_hint(rpm), tpm=_hint(tpm), max_concurrency=_hint(max_concurrency)
         )
         self._lock = Lock()
         self._watcher: Ticket | None = None  # it watches the clock for all
@@ -458,6 +465,14 @@ def _start_anew() -> None:
 
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_start_anew)
+
+
+def _scheduler(share: str | None, secret: str | None, keys: Iterable[Secret], now: float, **hints: Any) -> Scheduler:
+    if share is None:
+        return Scheduler(keys, now, **hints)
+    from .shared import SharedScheduler
+
+    return SharedScheduler(keys, now, share=share, secret=secret, **hints)
 
 
 def _secret(key: object) -> Secret:

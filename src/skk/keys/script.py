@@ -1,0 +1,249 @@
+"""What Redis does for pools that share their keys: two scripts in Lua, each one step that nobody comes between.
+
+Each model of a pool has three keys there:
+
+- a hash: a field per api key, as msgpack ``{n, k, w, z, q, u, x, r, t}``; ``seq``, the number of the last lease;
+  ``born``, when it was made: another one is another ledger;
+- a hash for all models of the pool: of the keys that are retired, ``{x, a, m, o}``;
+- a sorted set of the leases that are open, by the time at which they are given up for lost.
+
+Of an api key: ``n`` in flight, ``k`` successes (for the slow start), ``w`` whether its limits are known, ``z`` the
+lease after which it began to come back slowly, ``q`` its last lease, ``u`` it cools until then, ``x`` whether it is
+barred from the model; ``r`` and ``t`` are its accounts of requests and of tokens: ``g`` all charges, ``v`` what was
+given back, ``p`` and ``pa`` what was charged shortly before and when, ``b`` its buckets by name, each ``r`` rate,
+``c`` cap, ``l`` level, ``a`` when, ``s`` slack. Of a retired key: ``x`` why, ``a`` its next chance, ``m`` chances
+missed, ``o`` somebody is asking until then. All times are those of Redis itself.
+"""
+
+from __future__ import annotations
+
+__all__ = ["TAKE", "TELL"]
+
+_COMMON = """
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local FAR = 1e15
+local function num(text) return tonumber(text) end
+local function at(hash, field, new)
+  local packed = redis.call('HGET', hash, field)
+  if packed then return cmsgpack.unpack(packed) end
+  return new
+end
+local states = {}
+local function state(field)
+  local s = states[field]
+  if not s then
+    s = at(KEYS[1], field, nil) or {n = 0, k = 0, z = 0, q = 0, u = 0,
+      r = {g = 0, v = 0, p = 0, pa = 0, b = {}}, t = {g = 0, v = 0, p = 0, pa = 0, b = {}}}
+    states[field] = s
+  end
+  return s
+end
+local function keep(field) redis.call('HSET', KEYS[1], field, cmsgpack.pack(states[field])) end
+local function standing(field) return at(KEYS[2], field, nil) end
+local function stand(field, x)
+  redis.call('HSET', KEYS[2], field, cmsgpack.pack(x))
+  redis.call('EXPIRE', KEYS[2], 86400)
+end
+local function advance(b)
+  if now > b.a then b.l = math.min(b.c, b.l + b.r * (now - b.a)); b.a = now end
+end
+local function lose()  -- leases of which nothing was heard for so long are over
+  local late = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 100)
+  for _, member in ipairs(late) do
+    local field = string.match(member, ':(.*)$')
+    redis.call('ZREM', KEYS[3], member)
+    local s = state(field)
+    s.n = math.max(0, s.n - 1)
+    keep(field)
+  end
+end
+"""
+
+# tokens, horizon, start, seconds until a lease is lost; then of each api key: its field, those of its two accounts,
+# how many may be in flight ("" for any number), "1" if it was tried.
+TAKE = (
+    _COMMON
+    + """
+local tokens, horizon, start, lost = num(ARGV[1]), num(ARGV[2]), num(ARGV[3]), num(ARGV[4])
+lose()
+local function ready(account, cost)
+  local when = now
+  for _, b in pairs(account.b) do
+    advance(b)
+    local short = math.min(cost + b.s * b.r, b.c) - b.l
+    if short > 1e-9 then when = math.max(when, now + short / b.r) end
+  end
+  return when
+end
+local function charge(account, cost)
+  local reach = 0.03
+  for _, b in pairs(account.b) do
+    b.l = b.l - math.min(cost, b.c)
+    reach = math.max(reach, 2 * b.s)
+  end
+  local near = account.p * math.max(0, 1 - (now - account.pa) / reach)
+  account.p, account.pa, account.g = near + cost, now, account.g + cost
+  return near
+end
+local best, soonest, oldest, trial, live, cooling
+local function choose(tried)
+  best, soonest, oldest, trial, live, cooling = nil, FAR, FAR, nil, 0, FAR
+  for i = 5, #ARGV, 5 do
+    if tried or ARGV[i + 4] ~= '1' then
+      local field, room = ARGV[i], num(ARGV[i + 3])
+      local s, x = state(field), standing(field)
+      local when, asks = s.u, false
+      for _, shut in ipairs({x or false, s.x or false}) do
+        if shut then
+          asks = true
+          when = math.max(when, shut.a)
+          if shut.o > now then when = FAR end
+        end
+      end
+      if not asks or when == FAR or when <= now then
+        live = live + 1
+        if not asks then cooling = math.min(cooling, when) end
+        local known = s.w or s.k > 64
+        if (room and s.n >= room) or (not known and s.n >= math.max(1, start + s.k)) then when = FAR end
+        if when < FAR then
+          when = math.max(when, ready(state(ARGV[i + 1]).r, 1), ready(state(ARGV[i + 2]).t, tokens))
+          if when < soonest - 1e-9 or (when <= soonest and s.q < oldest) then
+            best, soonest, oldest, trial = i, when, s.q, asks
+          end
+        end
+      end
+    end
+  end
+end
+choose(false)
+if live == 0 then choose(true) end
+local born = redis.call('HGET', KEYS[1], 'born')
+if not born then
+  born = string.format('%.6f', now)
+  redis.call('HSET', KEYS[1], 'born', born)
+end
+local barred = false
+for _, s in pairs(states) do barred = barred or s.x end
+redis.call('EXPIRE', KEYS[1], barred and 86400 or 3600)
+if live == 0 then
+  local told = {'dead', born}
+  for i = 5, #ARGV, 5 do
+    local x, b = standing(ARGV[i]), state(ARGV[i]).x
+    local which = x or b or {x = '-', a = now}
+    told[#told + 1] = which.x
+    told[#told + 1] = string.format('%.6f', math.max(0, which.a - now))
+  end
+  return table.concat(told, ' ')
+end
+if soonest > now + horizon then
+  return table.concat({'later', born, string.format('%.6f', math.min(FAR, soonest) - now),
+    string.format('%.6f', cooling < FAR and math.max(0, cooling - now) or 0)}, ' ')
+end
+local field, r, t = ARGV[best], ARGV[best + 1], ARGV[best + 2]
+local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
+local s, requests, bought = state(field), state(r).r, state(t).t
+local near, dense = charge(requests, 1), charge(bought, tokens)
+s.n, s.q = s.n + 1, seq
+if trial then
+  local x = standing(field)
+  if x then x.o = now + lost; stand(field, x) end
+  if s.x then s.x.o = now + lost end
+end
+redis.call('ZADD', KEYS[3], now + lost, seq .. ':' .. field)
+redis.call('EXPIRE', KEYS[3], 3600)
+keep(field)
+if r ~= field then keep(r) end
+if t ~= field then keep(t) end
+return table.concat({'taken', born, (best - 5) / 5, seq, string.format('%.6f', now),
+  string.format('%.6f', soonest - now), s.n, trial and 1 or 0, string.format('%.15g', requests.g - requests.v),
+  string.format('%.9g', near), string.format('%.15g', bought.g - bought.v), string.format('%.9g', dense),
+  field, r, t}, ' ')
+"""
+)
+
+# born, seq, the three fields, "1" if the attempt is over, how it ended, when it was sent, its tokens, "1" if its
+# charge is given back, its two marks, seconds to cool, "1" to come back slowly, "1" if limits are known, seconds until
+# a second chance, those of the last one, and of one that showed nothing, the most successes of a slow start; then of
+# each bucket: "r" or "t", its name, rate, cap, slack, bounds of its level when the attempt was sent, and "1" if the
+# lower one is to be believed, "0" if not, "2" if it is the level now, "-" if so and the bucket is only introduced.
+TELL = (
+    _COMMON
+    + """
+local born, seq, field = ARGV[1], num(ARGV[2]), ARGV[3]
+local over, kind, sent, tokens, void = ARGV[6] == '1', ARGV[7], num(ARGV[8]), num(ARGV[9]), ARGV[10] == '1'
+local marks = {r = num(ARGV[11]), t = num(ARGV[12])}
+local wait, slow, known = num(ARGV[13]), ARGV[14] == '1', ARGV[15] == '1'
+local chance, last, unanswered, start = num(ARGV[16]), num(ARGV[17]), num(ARGV[18]), num(ARGV[19])
+local mine = redis.call('HGET', KEYS[1], 'born')
+if not mine then return '' end
+local same = mine == born
+local s, x = state(field), standing(field)
+local fields = {r = ARGV[4], t = ARGV[5]}
+local accounts = {r = state(fields.r).r, t = state(fields.t).t}
+local costs = {r = 1, t = tokens}
+local asked = false
+if same and over then
+  if redis.call('ZREM', KEYS[3], seq .. ':' .. field) == 1 then s.n = math.max(0, s.n - 1) end
+end
+if same and void then
+  for name, account in pairs(accounts) do
+    account.v = account.v + costs[name]
+    for _, b in pairs(account.b) do advance(b); b.l = math.min(b.c, b.l + costs[name]) end
+  end
+end
+for i = 20, #ARGV, 8 do
+  local which, name, how = ARGV[i], ARGV[i + 1], ARGV[i + 7]
+  local account = accounts[which]
+  local b = account.b[name]
+  local rate, cap, slack = num(ARGV[i + 2]), num(ARGV[i + 3]), num(ARGV[i + 4])
+  local low, high = num(ARGV[i + 5]), num(ARGV[i + 6])
+  if how == '-' then
+    if not b then account.b[name] = {r = rate, c = cap, s = slack, l = low, a = now} end
+  elseif same then
+    if not b then b = {l = cap, a = now, r = rate, c = cap}; account.b[name] = b end
+    advance(b)
+    b.r, b.c, b.s = rate, cap, slack
+    if how == '2' then
+      b.l = math.min(cap, low)
+    elseif low then
+      local since = account.g - account.v - marks[which]
+      if void then since = since + costs[which] end
+      local shift = rate * (now - sent) - since
+      b.l = math.min(b.l, cap, high + shift)
+      if how == '1' and low + shift > b.l then b.l = math.min(cap, low + shift) end
+      if name == 's' then account.b.f = nil end
+    end
+  end
+end
+if wait then s.u = math.max(s.u, now + wait) end
+if kind == 'ok' and same then
+  if over and (x or s.x) then
+    if x then redis.call('HDEL', KEYS[2], field); x = nil end
+    s.x, slow = nil, true
+  end
+  if over then s.k = s.k + 1 end
+  if known and not slow and seq > s.z then s.w = true end
+elseif chance then
+  local shut = (kind == 'barred' and s.x or kind ~= 'barred' and x) or nil
+  if shut and shut.o <= now then
+    shut.x = kind
+  else
+    shut = {x = kind, m = math.min((shut and shut.m or 0) + 1, 10), o = 0}
+    shut.a = now + math.min(last, chance * 2 ^ (shut.m - 1))
+  end
+  if kind == 'barred' then s.x = shut else stand(field, shut) end
+elseif over and unanswered then
+  for _, shut in ipairs({x or false, s.x or false}) do
+    if shut then shut.o, shut.a = 0, now + unanswered end
+  end
+  if x then stand(field, x) end
+end
+if known and kind ~= 'ok' then s.w = true end
+if slow then s.w, s.k, s.z = nil, 1 - start, num(redis.call('HGET', KEYS[1], 'seq') or 0) end
+keep(field)
+if fields.r ~= field then keep(fields.r) end
+if fields.t ~= field then keep(fields.t) end
+return mine
+"""
+)

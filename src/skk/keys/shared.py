@@ -1,0 +1,601 @@
+"""A scheduler whose books lie in Redis: processes and machines draw on the same limits.
+
+What stays in each process is its queue and what it makes of answers: how fast a limit fills, what a token is. What
+is charged, what cools and who is retired lies in Redis. One script takes a key for the first in the queue; another
+tells what came of it. A level that was read from an answer is dated to the moment the attempt was sent, as in one
+process, but what was charged since is everybody's.
+
+Who finds no key ready now, but soon, books it: its level goes below zero, and the next process gets the one after.
+So processes take turns, as long as each has one booking at most.
+
+While Redis is away each process is on its own: it starts from empty levels, with the rates that it has learnt.
+What was granted from one ledger is no evidence for the other.
+"""
+
+from __future__ import annotations
+
+from .bucket import INFINITE, Ledger, Mark
+from .desk import Desk
+from .evidence import Outcome, Seen
+from .felt import Felt
+from .hidden import Hidden
+from .lane import FIRST_WINDOW, Account, Key, Lane
+from .link import Link, Names
+from .schedule import Scheduler
+from .script import TAKE, TELL
+from .standing import LAST_CHANCE, NOT_ANSWERED, SECOND_CHANCE
+from .stated import Stated, Window
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable
+    from typing import Any
+
+    from .bucket import Bucket
+    from .ticket import Lease, Ticket
+
+    Grant = Callable[[Ticket, Lane], None]
+
+__all__ = ["SharedScheduler"]
+
+# Seconds: a key is booked no longer ahead; who waits longer looks again after half of that, and who waits for what
+# only an answer can tell, after so long.
+HORIZON, LOOK, SHORTEST_LOOK = 0.25, 0.05, 0.002
+
+# Seconds after which a lease is given up whose process may have died. A longer answer is one that is not counted.
+LOST = 90.0
+
+# Seconds: a booking that is due so soon is due.
+_DUE = 0.0005
+
+_FAR = 1e9  # seconds: what a script says where it does not know when
+
+_KNOWN = "-"  # instead of evidence: a rate is introduced to a ledger that does not know it
+
+
+class SharedScheduler(Scheduler):
+    """A scheduler that shares its books with all who have the same keys.
+
+    Args:
+        keys: the api keys, as `Secret`.
+        now: the time.
+        share: the URL of the Redis.
+        secret: what names in it are made with; None for the environment's, else one made of the keys.
+        lost: seconds after which a lease is given up.
+        hints: as `Scheduler` takes them.
+
+    Raises:
+        ConfigurationError: the URL is none, or the package for it is missing.
+    """
+
+    def __init__(
+        self,
+        keys: Iterable[Hashable],
+        now: float,
+        *,
+        share: str,
+        secret: str | None = None,
+        lost: float = LOST,
+        **hints: Any,
+    ) -> None:
+        self._link = Link(share)
+        self._secret = secret
+        self._lost = lost
+        self._names: Names | None = None
+        super().__init__(keys, now, **hints)
+
+    # ------------------------------------------------------------------ calls
+    def dispatch(self, now: float) -> list[Ticket]:
+        """Give the tickets that have got a lease, or a refusal."""
+        out = super().dispatch(now)
+        for desk in self._shared():
+            if desk.booking is not None and not desk.queue:
+                desk.cancel(now)
+        return out
+
+    def headers(self, now: float, lease: Lease, seen: Seen) -> None:
+        """Learn from headers before the answer is over."""
+        super().headers(now, lease, seen)
+        self._desk(lease).tell(now, lease, seen, over=False)
+
+    def _learn(self, now: float, lease: Lease, seen: Seen) -> None:
+        super()._learn(now, lease, seen)
+        self._desk(lease).tell(now, lease, seen, over=True)
+
+    # ------------------------------------------------------------------ keys
+    def add(self, now: float, identity: Hashable) -> None:
+        """Add a key: the pool moves to the books of those who have it too."""
+        super().add(now, identity)
+        self._move(now)
+
+    def remove(self, now: float, identity: Hashable) -> None:
+        """Remove a key: the pool moves to the books of those who have it no more either."""
+        super().remove(now, identity)
+        self._move(now)
+
+    def forked(self, now: float) -> None:
+        """Begin anew in a forked child, with a connection of its own."""
+        super().forked(now)
+        self._link.forked()
+        for desk in self._shared():
+            desk.forget()
+
+    def names(self) -> Names:
+        """Give the names of the keys that there are."""
+        if self._names is None:
+            keys: Any = self._keys
+            self._names = Names(keys, self._secret)
+        return self._names
+
+    def _move(self, now: float) -> None:
+        for desk in self._shared():
+            desk.cancel(now)
+            desk.born = None
+        self._names = None
+
+    def _open(self, now: float, model: str) -> Desk:
+        desk = self._desks[model] = SharedDesk(model, self._link, self.names, self._lost)
+        for key in self._keys.values():
+            desk.open(now, key)
+        return desk
+
+    def _desk(self, lease: Lease) -> SharedDesk:
+        desk = self._desks[lease.ticket.model]
+        assert isinstance(desk, SharedDesk)
+        return desk
+
+    def _shared(self) -> list[SharedDesk]:
+        return [desk for desk in self._desks.values() if isinstance(desk, SharedDesk)]
+
+
+class SharedDesk(Desk):
+    """What is asked of one model, where Redis says who goes next on which key.
+
+    Attributes:
+        booking: the key that this process will have soon.
+        born: the ledger in Redis; None while the process is on its own, or has not seen one yet.
+    """
+
+    __slots__ = ("booking", "born", "_held", "_link", "_lost", "_names")
+
+    lanes: list[SharedLane]  # type: ignore[assignment]
+
+    def __init__(self, model: str, link: Link, names: Callable[[], Names], lost: float) -> None:
+        super().__init__(model)
+        self._link = link
+        self._names = names
+        self._lost = lost
+        self.born: str | None = None
+        self.booking: Taken | None = None
+        self._held: dict[Lease, Taken] = {}
+
+    def open(self, now: float, key: Key) -> Lane:
+        """Add the lane of a key."""
+        lane = SharedLane(len(self.lanes), key, now, self.windows)
+        self.lanes.append(lane)
+        self.stirred = True
+        return lane
+
+    def next_look(self) -> float:
+        """Give the time to look again: at a Redis that is away, too."""
+        look = super().next_look()
+        return look if self._link.up else min(look, self._link.again)
+
+    # ------------------------------------------------------------------ who goes
+    def dispatch(self, now: float, turn: int, grant: Grant, out: list[Ticket]) -> None:
+        """Let all go who may go, and send away who waits in vain; `grant` makes the lease."""
+        if not self._link.up and now >= self._link.again:
+            self.stirred = True
+        super().dispatch(now, turn, grant, out)
+
+    def _look(self, now: float, turn: int, grant: Grant, out: list[Ticket]) -> None:
+        queue, place = self.queue, 0
+        self.wake = INFINITE
+        while place < len(queue):
+            ticket = queue[place]
+            if self.booking is None and not self._ask(now, ticket, out):
+                if not self._link.up:
+                    self._part(now)
+                    super()._look(now, turn, grant, out)
+                    return
+                if not ticket.tried:
+                    return
+                place += 1  # who may not take every key does not hold up the next
+                continue
+            assert self.booking is not None
+            if self.booking.due > now + _DUE:
+                self.wake = self.booking.due
+                return
+            taken, self.booking = self.booking, None
+            self._serve(taken, place, grant, out)
+            place = 0
+
+    def _ask(self, now: float, ticket: Ticket, out: list[Ticket]) -> bool:
+        """Ask Redis for a key. True if there is one, now or soon: it is `booking`."""
+        lanes = [lane for lane in self.lanes if ticket.asked <= lane.largest]
+        cost = self.cost(ticket)
+        arguments: list[Any] = [cost, HORIZON, FIRST_WINDOW, self._lost]
+        for lane in lanes:
+            room = min(lane.places.room, lane.key.most)
+            arguments += self._fields(lane)
+            arguments += ["" if room == INFINITE else room, "1" if lane.key.identity in ticket.tried else ""]
+        answer = self._link.ask(now, TAKE, self._names().keys(self.model), arguments)
+        if answer is None:
+            return False
+        told, born, *words = answer.split()
+        if born != self.born:
+            self._meet(now, born)
+        if told == "taken":
+            self.booking = Taken(born, lanes, words, now, cost)
+            return True
+        if told == "later":
+            wait, cooling = float(words[0]), float(words[1])
+            self._cooling = now + cooling if cooling else -INFINITE
+            look = LOOK if wait > _FAR else min(HORIZON, max(SHORTEST_LOOK, wait - HORIZON / 2))
+            self.wake = min(self.wake, now + look)
+            return False
+        for lane, trouble, again in zip(lanes, words[::2], words[1::2], strict=True):
+            lane.shut(Outcome(trouble), now + float(again))
+        self._refuse_all(now, out)
+        return False
+
+    def _serve(self, taken: Taken, place: int, grant: Grant, out: list[Ticket]) -> None:
+        """Give a key to the first who can use it: who it was booked for may have left, or be the first no more."""
+        queue, lane = self.queue, taken.lane
+        for place in (place, *range(len(queue))):
+            if self.cost(queue[place]) <= taken.cost and lane.key.identity not in queue[place].tried:
+                break
+        ticket = queue.serve(place)
+        lane.reopen(taken)
+        grant(ticket, lane)
+        lease = ticket.lease
+        assert lease is not None
+        lane.charged(lease, taken)
+        self._held[lease] = taken
+        out.append(ticket)
+
+    # ------------------------------------------------------------------ what is told
+    def hear(self, now: float, lease: Lease, seen: Seen) -> None:
+        """Learn from the headers of an answer."""
+        accounts = self._accounts_of(lease.lane)
+        super().hear(now, lease, seen)
+        for before, after in zip(accounts, self._accounts_of(lease.lane), strict=True):
+            if before is not after and self.born is not None:
+                after.move(Everybodys())  # two keys have turned out to draw on one account
+
+    def tell(self, now: float, lease: Lease, seen: Seen, *, over: bool) -> None:
+        """Tell Redis what an attempt has shown."""
+        lane = lease.lane
+        assert isinstance(lane, SharedLane)
+        taken = self._held.pop(lease, None) if over else self._held.get(lease)
+        said = lane.said(now)
+        slow, lane.slowed = lane.slowed, False
+        if self.born is None or (not over and not said):
+            return
+        if taken is None:  # granted by the process alone: it says nothing of levels
+            taken, said = Taken("", [lane], _NO_LEASE, now, lease.cost), []
+            taken.fields = self._fields(lane)
+        self._tell(
+            now,
+            taken,
+            seen.kind,
+            over=over,
+            sent=lease.at,
+            void=lane.given_back(lease),
+            wait=lane.until - now if over else 0.0,
+            slow=slow and seen.kind is not Outcome.OK,
+            known=lane.window == INFINITE,
+            said=said,
+        )
+
+    def cancel(self, now: float) -> None:
+        """Give a booking back that nobody wants any more."""
+        taken, self.booking = self.booking, None
+        if taken is not None and self.born is not None:
+            self._tell(now, taken, Outcome.GONE, over=True, sent=now, void=True)
+
+    def _tell(
+        self,
+        now: float,
+        taken: Taken,
+        kind: Outcome,
+        *,
+        over: bool,
+        sent: float = 0.0,
+        void: bool = False,
+        wait: float = 0.0,
+        slow: bool = False,
+        known: bool = False,
+        said: Iterable[list[Any]] = (),
+    ) -> None:
+        chance = SECOND_CHANCE.get(kind, "") if over else ""
+        arguments = [taken.born, taken.seq, *taken.fields, _flag(over), kind.value, taken.clock + sent - taken.asked]
+        arguments += [taken.cost, _flag(void), taken.marks[0][0], taken.marks[1][0], wait if wait > 0 else ""]
+        arguments += [_flag(slow), _flag(known), chance, LAST_CHANCE, NOT_ANSWERED if taken.trial else "", FIRST_WINDOW]
+        for words in said:
+            arguments += words
+        born = self._link.ask(now, TELL, self._names().keys(self.model), arguments)
+        if born is None:
+            self._part(now)
+            self.stirred = True
+        elif born != self.born:
+            self.born = None  # it has been emptied: the next lease comes from a new one
+
+    def _fields(self, lane: SharedLane) -> tuple[str, str, str]:
+        """Name a lane and its two accounts; an account of several keys has the first of their names."""
+        names: Any = self._names()
+        mine: str = names.field(lane.key.identity)
+        if lane.organization is None:
+            return mine, mine, mine
+        same = [(names.field(other.key.identity), other) for other in self.lanes if other.organization is not None]
+        requests = min(name for name, other in same if other.requests is lane.requests)
+        return mine, requests, min(name for name, other in same if other.tokens is lane.tokens)
+
+    def _accounts_of(self, lane: Lane) -> tuple[SharedAccount, SharedAccount]:
+        assert isinstance(lane, SharedLane)
+        return lane.requests, lane.tokens
+
+    # ------------------------------------------------------------------ one ledger or the other
+    def _meet(self, now: float, born: str) -> None:
+        """Go over to a ledger in Redis, and tell it the rates that are known."""
+        self.born = born
+        for lane in self.lanes:
+            for account in self._accounts_of(lane):
+                account.move(Everybodys())
+        for lane in self.lanes:
+            if said := lane.known(now):
+                taken = Taken(born, [lane], _NO_LEASE, now, 0.0)
+                taken.fields = self._fields(lane)
+                self._tell(now, taken, Outcome.GONE, over=False, sent=now, said=said)
+
+    def _part(self, now: float) -> None:
+        """Go on without Redis."""
+        self.booking = None
+        if self.born is None:
+            return
+        self.born = None
+        for lane in self.lanes:
+            for account in self._accounts_of(lane):
+                account.move(Ledger())
+                account.empty(now)
+
+    def forget(self) -> None:
+        """Forget what the parent process holds."""
+        self.booking = None
+        self._held.clear()
+
+
+class Taken:
+    """A key that Redis has given, as its script says it.
+
+    Attributes:
+        born: the ledger that it was charged in.
+        lane: the key's.
+        fields: the names of the key and of its two accounts.
+        seq: the number of the lease.
+        clock, asked: Redis's time when it was given, and ours.
+        due: when it may be used, in our time.
+        count: how many are in flight on the key, this one included.
+        trial: whether it is the second chance of a retired key.
+        marks: all charges up to this one's, and those shortly before it: of both accounts.
+        cost: the tokens that were charged.
+    """
+
+    __slots__ = ("asked", "born", "clock", "cost", "count", "due", "fields", "lane", "marks", "seq", "trial")
+
+    def __init__(self, born: str, lanes: list[SharedLane], words: list[str], now: float, cost: float) -> None:
+        index, seq, clock, wait, count, trial, requests, near, tokens, dense = words[:10]
+        self.born = born
+        self.lane = lanes[int(index)]
+        self.fields = words[10], words[11], words[12]
+        self.seq, self.count, self.trial = int(seq), int(count), trial == "1"
+        self.clock, self.asked, self.due = float(clock), now, now + max(0.0, float(wait))
+        self.marks = (float(requests), float(near)), (float(tokens), float(dense))
+        self.cost = cost
+
+
+_NO_LEASE = ["0"] * 13
+
+
+class SharedLane(Lane):
+    """One key for one model; what is charged and who may go is in Redis, what is learnt here goes there.
+
+    Attributes:
+        slowed: whether what was just learnt lets the key come back slowly.
+        requests, tokens: its accounts.
+    """
+
+    __slots__ = ("slowed", "_elsewhere", "_given_back")
+
+    requests: SharedAccount
+    tokens: SharedAccount
+
+    def __init__(self, index: int, key: Key, now: float, windows: tuple[Window, Window]) -> None:
+        super().__init__(index, key, now, windows)
+        self.requests = SharedAccount(now, windows[0], key.rates[0])
+        self.tokens = SharedAccount(now, windows[1], key.rates[1])
+        self.slowed = False
+        self._elsewhere = 0  # in flight from other processes, as far as is known
+        self._given_back: Lease | None = None
+
+    def charged(self, lease: Lease, taken: Taken) -> None:
+        """Learn how a lease stands in everybody's books."""
+        lease.number, lease.count, lease.cost, lease.chance = taken.seq, taken.count, taken.cost, taken.trial
+        lease.requests_mark, lease.tokens_mark = taken.marks
+        for account, mark in zip((self.requests, self.tokens), taken.marks, strict=True):
+            if isinstance(account.ledger, Everybodys):
+                account.ledger.net_now = mark[0]
+        self._elsewhere = max(0, taken.count - self.in_flight)
+
+    def give_back(self, lease: Lease) -> None:
+        """Take a charge back: the service has not counted the attempt."""
+        super().give_back(lease)
+        self._given_back = lease
+
+    def given_back(self, lease: Lease) -> bool:
+        """Whether the charge of this lease has just been taken back."""
+        given, self._given_back = self._given_back, None
+        return given is lease
+
+    def come_back_slowly(self) -> None:
+        """Let one attempt go alone first."""
+        super().come_back_slowly()
+        self.slowed = True
+
+    def refuse(self, now: float, lease: Lease, seen: Seen) -> None:
+        """Learn from a refusal: those of other processes are in flight too."""
+        self.in_flight += self._elsewhere
+        try:
+            super().refuse(now, lease, seen)
+        finally:
+            self.in_flight -= self._elsewhere
+
+    def shut(self, trouble: Outcome, again: float) -> None:
+        """Learn that the key is retired, by whomever."""
+        standing = self.standing if trouble is Outcome.BARRED else self.key.standing
+        standing.trouble, standing.again, standing.on_trial = trouble, again, False
+        for lane in self.key.lanes:
+            lane.close()
+
+    def reopen(self, taken: Taken) -> None:
+        """Learn that the key may serve, whatever was thought of it here."""
+        if self.closed and not taken.trial:
+            self.key.standing.restore()
+            self.standing.restore()
+            for lane in self.key.lanes:
+                lane.close()
+
+    def said(self, now: float) -> list[list[Any]]:
+        """Give what has just been learnt of its limits, in the words of the script."""
+        return [*self.requests.said("r", now), *self.tokens.said("t", now)]
+
+    def known(self, now: float) -> list[list[Any]]:
+        """Give all that is known of its limits."""
+        return [*self.requests.known("r", now), *self.tokens.known("t", now)]
+
+
+class SharedAccount(Account):
+    """One limit of one kind, which takes down what it learns."""
+
+    __slots__ = ("_told",)
+
+    stated: Heard
+
+    def __init__(self, now: float, window: Window, per_minute: float | None) -> None:
+        super().__init__(now, window, per_minute)
+        self.stated = Heard(now, window)
+        self.ledger.buckets[0] = self.stated
+        self._told = 0.0  # the felt rate that was told last
+
+    def tell(self, now: float) -> Hidden:
+        """Give the limit told in words."""
+        if self.hidden is None:
+            self.hidden = Overheard(now)
+            self.ledger.buckets.append(self.hidden)
+        return self.hidden
+
+    def move(self, ledger: Ledger) -> None:
+        """Keep the beliefs, in another ledger: what was charged in the last is no evidence for them."""
+        ledger.buckets, self.ledger.buckets = self.ledger.buckets, []
+        self.ledger = ledger
+        self.stated.newest = -1
+        self.stated.broken()
+
+    def empty(self, now: float) -> None:
+        """Believe that nothing is left."""
+        for bucket in self.ledger.buckets:
+            if bucket.rate is not None:
+                bucket.level, bucket.at = min(0.0, bucket.level), now
+
+    def said(self, kind: str, now: float) -> list[list[Any]]:
+        """Give what has been learnt since the last time."""
+        out = []
+        for name, bucket in (("s", self.stated), ("h", self.hidden)):
+            said: tuple[float, float, str] | None = getattr(bucket, "said", None)
+            if bucket is not None and said is not None:
+                bucket.said = None  # type: ignore[attr-defined]
+                out.append(_words(kind, name, bucket, *said))
+        felt = self.felt
+        if felt is not None and felt.heard == now:
+            out.append(_words(kind, "f", felt, 0.0, 0.0, "1"))
+        elif felt is not None and felt.rate != self._told:
+            out.append(_words(kind, "f", felt, "", "", "0"))
+        self._told = 0.0 if felt is None else felt.rate or 0.0
+        return out
+
+    def known(self, kind: str, now: float) -> list[list[Any]]:
+        """Give all that is known."""
+        out = []
+        for bucket in self.ledger.buckets:
+            if bucket.rate is not None and bucket.cap < INFINITE:
+                bucket.advance(now)
+                name = "s" if bucket is self.stated else "f" if bucket is self.felt else "h" if bucket is self.hidden else "m"
+                out.append(_words(kind, name, bucket, bucket.level, "", _KNOWN))
+        return out
+
+
+class _Said:
+    """What a bucket was shown last: bounds of its level when the attempt was sent, and whether to believe the lower."""
+
+    __slots__ = ()
+
+    said: tuple[float, float, str] | None
+
+    def believe(self, now: float, shift: float, low: float, high: float, *, newest: bool) -> None:
+        super().believe(now, shift, low, high, newest=newest)  # type: ignore[misc]
+        self.said = low, high, "1" if newest else "0"
+
+
+class Heard(_Said, Stated):
+    """A stated limit that takes down what it was shown."""
+
+    __slots__ = ("said",)
+
+    def __init__(self, now: float, window: Window) -> None:
+        super().__init__(now, window)
+        self.said = None
+
+    def pace(self, now: float, cap: float, level: float) -> None:
+        """Learn that the limit is held over less time than stated."""
+        super().pace(now, cap, level)
+        self.said = level, level, "2"
+
+
+class Overheard(_Said, Hidden):
+    """A limit told in words that takes down what it was shown."""
+
+    __slots__ = ("said",)
+
+    def __init__(self, now: float) -> None:
+        super().__init__(now)
+        self.said = None
+
+
+class Everybodys(Ledger):
+    """What this process sees of a ledger in Redis: marks say what all have charged, net of what was given back.
+
+    Attributes:
+        net_now: all charges, when it was last seen.
+    """
+
+    __slots__ = ("net_now",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net_now = 0.0
+
+    def since(self, number: int, mark: Mark) -> float:
+        """Give what was charged after a lease."""
+        return max(0.0, self.net_now - mark[0])
+
+    def net(self, number: int, mark: Mark) -> float:
+        """Give all that was charged up to a lease."""
+        return mark[0]
+
+
+def _words(kind: str, name: str, bucket: Bucket, low: object, high: object, how: str) -> list[Any]:
+    return [kind, name, bucket.rate, bucket.cap, bucket.slack, low, high, how]
+
+
+def _flag(value: bool) -> str:
+    return "1" if value else ""
