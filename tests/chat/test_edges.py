@@ -7,7 +7,7 @@ import sys
 import openai
 import pytest
 
-from skk.errors import AllKeysRejectedError, ConfigurationError, InvalidResponseError
+from skk.errors import AllKeysFailedError, AllKeysRejectedError, ConfigurationError, InvalidResponseError
 from skk.openai import AKPool, Chat, GroupChat
 from skk.transport import clients
 from skk.turns import ImageTurn
@@ -30,15 +30,40 @@ def test_retries_of_a_request_need_no_client_of_their_own(ask, make, simulator):
     assert before == simulator.connections
 
 
-def test_a_key_barred_from_a_model_serves_the_others(ask, make, simulator):
-    """A pool whose keys may not ask one model answers for another."""
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [("model_not_found", openai.NotFoundError), ("model_not_allowed", openai.PermissionDeniedError)],
+)
+def test_keys_barred_from_a_model_serve_the_others(ask, make, simulator, kind, error):
+    """The service's own refusal is told when every key has heard it, and again without asking; other models go on."""
     chat = make(AKPool(["sk-edge-pool-1", "sk-edge-pool-2"]))
-    simulator.fail("403", times=None, model="secret")
+    simulator.fail(kind, times=None, model="secret")
+    for attempts in (2, 0):
+        with pytest.raises(error) as caught:
+            ask(chat, "hello", model="secret")
+        assert (attempts, "model_not_found") == (caught.value.attempts, caught.value.code)
+        assert not isinstance(caught.value, AllKeysFailedError)
+    assert ["sk-edge-pool-1", "sk-edge-pool-2"] == [request.key for request in simulator.requests]
+    assert "51" == ask(chat, "自然数50的后面是几?")
+
+
+def test_a_key_barred_from_a_model_leaves_it_to_the_others(ask, make, simulator):
+    """Whoever may ask the model answers, and the barred key is not asked for it again."""
+    chat = make(AKPool(["sk-edge-pool-1", "sk-edge-pool-2"]), max_retries=0)
+    simulator.fail("model_not_allowed", times=None, model="secret", key="sk-edge-pool-1")
+    for _ in range(3):
+        assert "51" == ask(chat, "自然数50的后面是几?", model="secret")
+    assert 1 == [request.key for request in simulator.requests].count("sk-edge-pool-1")
+
+
+def test_a_pool_whose_keys_are_all_refused_tells_what_the_service_said(ask, make, simulator):
+    """The error of all keys has the last refusal as its cause, and counts the attempts."""
+    chat = make(AKPool(["sk-edge-pool-1", "sk-edge-pool-2"]))
+    simulator.fail("403", times=None)
     with pytest.raises(AllKeysRejectedError) as caught:
-        ask(chat, "hello", model="secret")
+        ask(chat, "hello")
     assert (2, True) == (caught.value.attempts, caught.value.request_id is not None)
     assert isinstance(caught.value.__cause__, openai.PermissionDeniedError)
-    assert "51" == ask(chat, "自然数50的后面是几?")
 
 
 def test_a_rollback_that_cannot_be_shown_is_done(make, monkeypatch):

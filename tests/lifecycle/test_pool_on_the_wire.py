@@ -19,7 +19,7 @@ def keys_asked(server):
 
 
 def assert_hardly_asked(asked, requests, probes):
-    """Each bad key was tried out, and hardly more: the limited one once in each cool-down, the others once."""
+    """Each bad key was tried out, and hardly more: the limited one again after ever longer pauses, the others once."""
     assert asked[HEALTHY] == requests
     assert (1, 1) == (asked[DEAD], asked[SPENT])
     assert 1 <= asked[LIMITED] <= probes
@@ -32,13 +32,11 @@ def bad_pool(server):
 
 
 def test_a_thousand_requests_over_bad_keys(server, make_chat, bad_pool):
-    """Three of four keys are bad: 1,000 requests succeed, and a bad key is asked once in each cool-down."""
+    """Three of four keys are bad: 1,000 requests succeed, and a key that never serves is hardly asked."""
     chat = make_chat(bad_pool, msg_max_count=2)
-    began = time.monotonic()
     for _ in range(1000):
         assert "51" == chat.request("自然数50的后面是几?")
-    passed = time.monotonic() - began
-    assert_hardly_asked(Counter(keys_asked(server)), 1000, probes=passed.__ceil__() + 1)
+    assert_hardly_asked(Counter(keys_asked(server)), 1000, probes=12)
 
 
 async def test_streams_and_tasks_over_bad_keys(server, make_chat, bad_pool):

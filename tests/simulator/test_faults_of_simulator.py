@@ -134,6 +134,7 @@ def test_a_status_brings_an_error_object(simulator, kind, form):
         ("context_length_exceeded", 400, "context_length_exceeded"),
         ("content_policy", 400, "content_filter"),
         ("model_not_found", 404, "model_not_found"),
+        ("model_not_allowed", 403, "model_not_found"),
     ],
 )
 def test_an_error_has_the_services_code(simulator, kind, status, code):

@@ -23,6 +23,7 @@ def error_of(kind):
         Kind.RATE_LIMITED: errors.RateLimitError,
         Kind.OUT_OF_QUOTA: errors.RateLimitError,
         Kind.REJECTED: errors.AuthenticationError,
+        Kind.BARRED: errors.NotFoundError,
         Kind.UNREACHABLE: errors.APIConnectionError,
         Kind.TIMED_OUT: errors.APITimeoutError,
         Kind.UNAVAILABLE: errors.InternalServerError,
@@ -116,6 +117,20 @@ def test_the_service_may_say_that_it_is_useless(kind):
     """``x-should-retry: false`` ends the tries."""
     with pytest.raises(errors.ChatRequestError):
         turn_of().judge(failed(kind, again=False), False, 0.0)
+
+
+@pytest.mark.parametrize("kind", [Kind.UNREACHABLE, Kind.TIMED_OUT, Kind.UNAVAILABLE])
+def test_no_other_key_is_asked_what_the_service_calls_useless(kind):
+    """Its word holds for all keys, where the trouble is not the key's."""
+    with pytest.raises(errors.ChatRequestError):
+        turn_of().judge(failed(kind, again=False), True, 0.0)
+
+
+@pytest.mark.parametrize("kind", [Kind.RATE_LIMITED, Kind.UNAVAILABLE])
+def test_another_key_is_asked_at_once_whatever_this_one_asks_for(kind):
+    """A wait that is too long for this key, or for the deadline, is no other key's."""
+    turn = turn_of(deadline=10.0, started=100.0)
+    assert turn.judge(failed(kind, retry_after=500.0), True, 109.9) == 0.0
 
 
 @pytest.mark.parametrize("kind", [Kind.REFUSED, Kind.OUT_OF_QUOTA])

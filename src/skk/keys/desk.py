@@ -26,6 +26,9 @@ __all__ = ["Desk"]
 # requests say little: most of theirs is what surrounds the text.
 FIRST_RATIO, RATIO_PACE, LEAST_RATIO, MOST_RATIO, SHORTEST = 4.0, 0.3, 0.5, 8.0, 200
 
+# Seconds: who has had trouble with a key waits so long for one that cools, and then asks the same again.
+SOON = 1.0
+
 # Tokens of an answer whose length the request does not limit: what is assumed, and how far each answer moves it
 # towards the median.
 FIRST_ANSWER, ANSWER_STEP = 256.0, 1.1
@@ -135,9 +138,7 @@ class Desk:
         """Give the first lane in rotation that may serve now, or the one that will be the first to."""
         lanes = self.lanes
         if ticket.tried:
-            fresh = [lane for lane in lanes if lane.key.identity not in ticket.tried]
-            if any(not lane.closed for lane in fresh):
-                lanes = fresh
+            lanes = self.fresh(now, ticket) or lanes
         cost = self.cost(ticket)
         asked = ticket.asked
         best, best_at = None, INFINITE
@@ -155,6 +156,11 @@ class Desk:
             if at < best_at:
                 best, best_at = lane, at
         return best, best_at
+
+    def fresh(self, now: float, ticket: Ticket) -> list[Lane]:
+        """Give the lanes that have not been tried for a ticket, if one of them may serve soon."""
+        fresh = [lane for lane in self.lanes if lane.key.identity not in ticket.tried]
+        return fresh if any(not lane.closed and lane.until <= now + SOON for lane in fresh) else []
 
     def _book(self, lane: Lane, booked: set[Lane]) -> None:
         """Keep a lane for one ahead, and with it those that draw on the same account."""

@@ -6,18 +6,21 @@ import logging
 import math
 import os
 import time
+from collections import deque
+from copy import copy
+from functools import partial
 from threading import Lock
 from weakref import WeakSet
 
 from skk.config import Secret
-from skk.errors import EmptyPoolError
+from skk.errors import ChatRequestError, EmptyPoolError
 from skk.failure import Kind
 
 from .evidence import Outcome, Seen, pick, read
 from .lease import Lease
 from .schedule import Scheduler
 from .stats import line, stat
-from .ticket import Verdict, Why
+from .ticket import Refusal, Verdict, Why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from skk.errors import AllKeysFailedError
     from skk.failure import Failure
 
     from .facts import KeyFacts
@@ -39,6 +41,13 @@ __all__ = ["AKPool", "KeyEvent", "Place"]
 # How many keys a repr tells of.
 _MOST_SHOWN = 8
 
+# Seconds after which others look instead of one who should have looked and has not: its event loop is busy, or has
+# stopped. One more for so many who wait: they all look then.
+_LATE, _EACH = 1.0, 50
+
+# Seconds that a user's hook must want at least, or the key is taken not to rest at all.
+_SHORTEST_REST = 0.5
+
 logger = logging.getLogger("skk")
 
 
@@ -46,7 +55,8 @@ class KeyEvent:
     """What happened to a key, for `on_event`.
 
     Attributes:
-        kind: "rate_limited", "out_of_quota", "rejected", "unreachable", "timed_out", "unavailable" or "refused".
+        kind: "rate_limited", "out_of_quota", "rejected", "barred" (from this model), "unreachable", "timed_out",
+            "unavailable", "refused" (the request itself) or "broken" (an answer that is none).
         fingerprint: names the key.
         model: the model that was asked.
         status: the HTTP status; None where none came.
@@ -88,13 +98,16 @@ class AKPool:
         share_secret: what these fingerprints are made with, the same for all; else ``SKK_SHARE_SECRET``, else a secret
             made of all keys.
         on_event: called with a `KeyEvent` when an attempt fails. It may return ``"retire"`` to give the key no more
-            requests for a while, or seconds to let it rest; with None the pool does what it would have done.
+            requests for a while, or seconds to let it rest; then the request goes to another key. With None the pool
+            does what it would have done.
+        clock: seconds that only go forward.
 
     Raises:
         EmptyPoolError: there is no key.
         InvalidKeyError: a key cannot be one (a placeholder).
         ConfigurationError: `share` is no URL of a Redis, or the package for it is missing.
-        TypeError: `keys` is a bare str, or holds something else than str.
+        TypeError: `keys` is a bare str, or holds something else than str; a hint is no number.
+        ValueError: a hint that lets nothing pass.
 
     >>> pool = AKPool(["sk-a", "sk-b"])
     >>> pool.fetch_key(), pool.fetch_key(), pool.fetch_key()
@@ -121,21 +134,37 @@ class AKPool:
         self._secrets = dict.fromkeys(_secret(key) for key in keys)
         if not self._secrets:
             raise EmptyPoolError
+        if not _number("max_wait", max_wait) >= 0:
+            raise ValueError(f"max_wait is a number of seconds, 0 or more, not {max_wait!r}")
         self.max_wait = max_wait
         self._clock = clock
         self._on_event = on_event
         self._scheduler = _scheduler(
-            share, share_secret, self._secrets, clock(), rpm=_hint(rpm), tpm=_hint(tpm), max_concurrency=_hint(max_concurrency)
+            share,
+            share_secret,
+            self._secrets,
+            clock(),
+            rpm=_hint("rpm", rpm),
+            tpm=_hint("tpm", tpm),
+            max_concurrency=_hint("max_concurrency", max_concurrency),
         )
-        self._lock = Lock()
+        self._lock = _Lock(self)
+        self._gone: deque[Ticket] = deque()  # who has left, and is not out of the books yet
+        self._barred: dict[str, ChatRequestError] = {}  # what the service last said of a model that a key may not ask
         self._watcher: Ticket | None = None  # it watches the clock for all
         self._looks_at = 0.0  # when it will look
         _pools.add(self)
 
     # ------------------------------------------------------------------ for people
     def fetch_key(self) -> str:
-        """Give the key whose turn it is (the next to be ready, if all must rest)."""
+        """Give the key whose turn it is (the next to be ready, if all must rest).
+
+        Raises:
+            EmptyPoolError: the last key was removed.
+        """
         with self._lock:
+            if not self._secrets:
+                raise EmptyPoolError
             secret: Any = self._scheduler.fetch(self._clock())
         return str(secret.reveal())
 
@@ -177,7 +206,7 @@ class AKPool:
 
     def hide(self, text: str) -> str:
         """Put fingerprints in the place of keys."""
-        for secret in self._secrets:
+        for secret in list(self._secrets):
             text = secret.hide(text)
         return text
 
@@ -245,20 +274,25 @@ class AKPool:
             if ticket.lease is None and ticket.refusal is None:
                 if place.paused:
                     place.paused = False
+                    ticket.tried = frozenset()
                     self._back(place, now)
                 self._step(ticket)
             if ticket.lease is not None:
                 place.left -= now - place.since
                 return _Held(self, place, ticket.lease)
-            if ticket.refusal is None:
-                if scheduler.head is ticket:
-                    self._watcher, self._looks_at = ticket, scheduler.wake
+            if ticket.refusal is None and now < ticket.deadline:
+                late = self._looks_at + _LATE
+                if scheduler.head is ticket or now > late:
+                    self._watcher, self._looks_at = ticket, min(scheduler.wake, ticket.deadline)
                     return max(0.0, self._looks_at - now)
                 if self._watcher is ticket:
                     self._watcher = None  # it sleeps for long: it is woken when it is the first again
-                return max(0.0, ticket.deadline - now)
+                return max(0.0, min(ticket.deadline, late + scheduler.waiting / _EACH) - now)
+            if ticket.refusal is None:
+                scheduler.withdraw(now, ticket)
+                ticket.refusal = Refusal(Why.COOLING, 0.0)
             states = scheduler.states(now)
-        raise _refused(ticket, states)
+        raise self._refused(ticket, states)
 
     def _back(self, place: Place, now: float) -> None:
         """Put a request that was refused back in its place."""
@@ -266,36 +300,66 @@ class AKPool:
         place.ticket.deadline = now + place.left
         self._scheduler.requeue(now, place.ticket)
 
-    def _withdraw(self, place: Place) -> None:
-        with self._lock:
-            place.ticket.waiter = None
-            self._scheduler.withdraw(self._clock(), place.ticket)
-            self._step()
+    def _withdraw(self, ticket: Ticket) -> None:
+        """Take one out of the books who has left.
+
+        The collector may call this in the middle of our own work: it does not wait for the lock. Whoever holds it
+        does the work then.
+        """
+        self._gone.append(ticket)
+        while self._gone and self._lock.try_to():
+            self._tidy()
+            self._lock.release()
+
+    def _tidy(self) -> None:
+        """Take all out of the books who have left. The lock is held."""
+        while self._gone:
+            ticket = self._gone.popleft()
+            ticket.waiter = None
+            self._scheduler.withdraw(self._clock(), ticket)
+        self._step()
 
     def _heard(self, attempt: Attempt, seen: Seen) -> None:
         with self._lock:
             self._scheduler.headers(self._clock(), attempt, seen)
             self._step()
 
-    def _settle(self, place: Place, attempt: Attempt, seen: Seen) -> bool:
-        """Take in how an attempt ended. True if another may be made at once."""
+    def _settle(self, place: Place, attempt: Attempt, seen: Seen) -> Verdict:
+        """Take in how an attempt ended, and say what is to be done. AGAIN: it is back in the queue, or has a key."""
         ticket, scheduler = place.ticket, self._scheduler
         with self._lock:
             now = self._clock()
-            again = scheduler.settle(now, attempt, seen) is Verdict.AGAIN
-            if again and seen.kind in _FAULTS and not scheduler.has_fresh(ticket):
-                again = False  # the turn may come back, after a while
-                place.paused = True
-            elif again:
+            verdict = scheduler.settle(now, attempt, seen)
+            if verdict is Verdict.AGAIN and _is_passing(seen) and not scheduler.has_fresh(now, ticket):
+                verdict = Verdict.DONE  # the turn may come back, after a while
+            if verdict is Verdict.AGAIN:
                 self._back(place, now)
+            else:
+                ticket.lease, place.paused = None, True
             self._step(ticket)
-            if again and ticket.refusal is not None and ticket.refusal.why is Why.BARRED:
-                again = False  # what the service says of the model says more than we could
-            return again
+            if ticket.refusal is not None and ticket.refusal.why is Why.BARRED:
+                verdict = Verdict.RAISE  # what the service says of the model says more than we could
+            return verdict
+
+    def _refused(self, ticket: Ticket, states: list[KeyFacts]) -> ChatRequestError:
+        """Give the error of one who gets no key."""
+        from skk.errors import AllKeysRateLimitedError, AllKeysRejectedError
+
+        assert ticket.refusal is not None
+        why, retry_after = ticket.refusal.why, ticket.refusal.retry_after
+        if why is Why.BARRED and ticket.model in self._barred:
+            return copy(self._barred[ticket.model])
+        facts: dict[str, Any] = {"errors": {str(state.key): state.text for state in states}, "count": len(states)}
+        if why in (Why.COOLING, Why.OUT_OF_QUOTA):
+            error = AllKeysRateLimitedError(**facts, retry_after=retry_after, wait=retry_after or 0.0)
+            if why is Why.OUT_OF_QUOTA:
+                error.code = "insufficient_quota"
+            return error
+        return AllKeysRejectedError(**facts, retry_after=retry_after)
 
     def _told_of(self, place: Place, failure: Failure) -> object:
         """Ask the user's hook what to do about a failure."""
-        if self._on_event is None:
+        if self._on_event is None or failure.kind is Kind.FOREIGN:
             return None
         event = KeyEvent(failure, place.secret.fingerprint, place.ticket.model)
         try:
@@ -303,9 +367,12 @@ class AKPool:
         except Exception:
             logger.exception("on_event raised; the pool does what it would have done")
             return None
-        if wish is None or wish == "retire" or (isinstance(wish, (int, float)) and wish >= 0):
+        if wish is None or (isinstance(wish, str) and wish == "retire"):
             return wish
-        logger.error("on_event gave %r: it may give None, 'retire', or seconds to let the key rest", wish)
+        if isinstance(wish, (int, float)) and not isinstance(wish, bool) and 0 <= wish < math.inf:
+            return wish
+        told = self.hide(repr(wish))
+        logger.error("on_event gave %s: it may give None, 'retire', or seconds to let the key rest", told)
         return None
 
 
@@ -314,6 +381,7 @@ class Place:
 
     Attributes:
         left: seconds that it may still wait.
+        paused: whether it is out of the queue, and comes back when it looks.
     """
 
     __slots__ = ("_pool", "left", "paused", "since", "ticket")
@@ -343,26 +411,32 @@ class Place:
         Raises:
             AllKeysRateLimitedError: no key will be free in time.
             AllKeysRejectedError: every key was refused, or there is none.
+            NotFoundError, PermissionDeniedError: no key may ask for this model.
         """
         self.ticket.waiter = kick
         return self._pool._look(self)  # noqa: SLF001  # ours
 
     def leave(self) -> None:
         """Give the place up, waiting or served."""
-        self._pool._withdraw(self)  # noqa: SLF001
+        self._pool._withdraw(self.ticket)  # noqa: SLF001
+
+    def __del__(self) -> None:
+        """Leave, if whoever stood here is gone without a word."""
+        ticket = self.ticket
+        if not self.paused and ticket.refusal is None and (ticket.lease is None or ticket.lease.open):
+            self.leave()
 
 
 class _Held(Lease):
     """A lease on one of the pool's keys."""
 
-    __slots__ = ("_attempt", "_characters", "_over", "_place", "_pool", "_response")
+    __slots__ = ("_attempt", "_over", "_place", "_pool")
 
     def __init__(self, pool: AKPool, place: Place, attempt: Attempt) -> None:
         super().__init__(place.secret)
         self._pool = pool
         self._place = place
         self._attempt = attempt
-        self._response: Any = None
         self._over = False
 
     def sent(self) -> None:
@@ -371,7 +445,6 @@ class _Held(Lease):
 
     def heard(self, response: Any) -> None:
         headers = pick(response.headers.raw)
-        self._response = headers
         if not self._attempt.heard and headers:
             self._pool._heard(self._attempt, read(Outcome.OK, headers, wall=time.time()))  # noqa: SLF001
 
@@ -387,7 +460,14 @@ class _Held(Lease):
         self._over = True
         pool, place = self._pool, self._place
         wish = pool._told_of(place, failure)  # noqa: SLF001
-        return pool._settle(place, self._attempt, _seen(failure, wish))  # noqa: SLF001
+        if failure.kind is Kind.BARRED and isinstance(failure.error, ChatRequestError):
+            pool._barred[place.ticket.model] = copy(failure.error)  # noqa: SLF001
+        verdict = pool._settle(place, self._attempt, _seen(failure, wish))  # noqa: SLF001
+        if wish is not None:  # then it was the key's, whatever we took it for
+            failure.kind = Kind.REJECTED if wish == "retire" else Kind.RATE_LIMITED
+        if verdict is Verdict.RAISE and failure.kind is not Kind.REFUSED:
+            failure.again = False  # no key does better, and no wait
+        return verdict is Verdict.AGAIN
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -396,7 +476,36 @@ class _Held(Lease):
             self._place.leave()
 
 
-_FAULTS = (Outcome.FAULT, Outcome.TIMEOUT)
+class _Lock:
+    """The pool's lock. Who has left meanwhile is out of the books when it is taken, and when it was given back."""
+
+    __slots__ = ("_lock", "_pool", "release", "try_to")
+
+    def __init__(self, pool: AKPool) -> None:
+        self._pool = pool
+        self._lock = lock = Lock()
+        self.release = lock.release
+        self.try_to = partial(lock.acquire, blocking=False)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        if self._pool._gone:  # noqa: SLF001  # ours
+            self._pool._tidy()  # noqa: SLF001
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+        pool = self._pool
+        while pool._gone and self.try_to():  # noqa: SLF001
+            pool._tidy()  # noqa: SLF001
+            self.release()
+
+
+def _is_passing(seen: Seen) -> bool:
+    """Whether the key that was tried may do better after a while, so that waiting is worth it."""
+    return seen.kind in (Outcome.FAULT, Outcome.TIMEOUT) or (
+        seen.kind is Outcome.REST and (seen.wait or 0.0) < _SHORTEST_REST
+    )
+
 
 _OUTCOMES = {
     Kind.RATE_LIMITED: Outcome.LIMITED,
@@ -439,27 +548,15 @@ def _wake(ticket: Ticket) -> bool:
     return True
 
 
-def _refused(ticket: Ticket, states: list[KeyFacts]) -> AllKeysFailedError:
-    from skk.errors import AllKeysRateLimitedError, AllKeysRejectedError
-
-    assert ticket.refusal is not None
-    why, retry_after = ticket.refusal.why, ticket.refusal.retry_after
-    facts: dict[str, Any] = {"errors": {str(state.key): state.text for state in states}, "count": len(states)}
-    if why in (Why.COOLING, Why.OUT_OF_QUOTA):
-        error = AllKeysRateLimitedError(**facts, retry_after=retry_after, wait=retry_after or 0.0)
-        if why is Why.OUT_OF_QUOTA:
-            error.code = "insufficient_quota"
-        return error
-    return AllKeysRejectedError(**facts, retry_after=retry_after)
-
-
 _pools: WeakSet[AKPool] = WeakSet()
 
 
 def _start_anew() -> None:
     """In a forked child: another thread may have held the lock, and who waits and what is in flight is the parent's."""
-    for pool in _pools:
-        pool._lock = Lock()  # noqa: SLF001
+    for pool in list(_pools):
+        pool._lock = _Lock(pool)  # noqa: SLF001
+        pool._gone = deque()  # noqa: SLF001
+        pool._watcher = None  # noqa: SLF001
         pool._scheduler.forked(pool._clock())  # noqa: SLF001
 
 
@@ -483,6 +580,19 @@ def _secret(key: object) -> Secret:
     return Secret(key)
 
 
-def _hint(hint: Hint) -> float | Mapping[Hashable, float] | None:
+def _hint(name: str, hint: Hint) -> float | Mapping[Hashable, float] | None:
     """Let a hint name the keys as the scheduler knows them."""
-    return {Secret(key): most for key, most in hint.items()} if isinstance(hint, dict) else hint  # type: ignore[return-value]
+    if hint is None:
+        return None
+    by_key: Any = hint
+    most = list(by_key.values()) if isinstance(hint, dict) else [hint]
+    for value in most:
+        if not _number(name, value) > 0:
+            raise ValueError(f"{name} is more than 0, not {value!r}: nothing would pass")
+    return {Secret(key): value for key, value in hint.items()} if isinstance(hint, dict) else by_key
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} is a number, not {type(value).__name__}")
+    return value

@@ -130,10 +130,9 @@ class Scheduler:
                 lease.lane.give_back(lease)
             self.settle(now, lease, _GONE)
 
-    def has_fresh(self, ticket: Ticket) -> bool:
-        """Whether there is a key that may serve and has not been tried for this ticket."""
-        lanes = self._desks[ticket.model].lanes
-        return any(not lane.closed and lane.key.identity not in ticket.tried for lane in lanes)
+    def has_fresh(self, now: float, ticket: Ticket) -> bool:
+        """Whether a key that has not been tried for this ticket may serve, soon if not now."""
+        return bool(self._desks[ticket.model].fresh(now, ticket))
 
     def fetch(self, now: float) -> Hashable:
         """Give the key whose turn it is, for somebody who asks the service himself; nothing is charged."""

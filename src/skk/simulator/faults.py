@@ -212,6 +212,10 @@ _add_refusal(
     "model_not_found", "404: no such model.", 404,
     "The model does not exist or you do not have access to it.", "model_not_found", "invalid_request_error", None,
 )  # fmt: skip
+_add_refusal(
+    "model_not_allowed", "403: the key may not ask for this model.", 403,
+    "Project `proj_1` does not have access to model `secret`.", "model_not_found", "invalid_request_error", None,
+)  # fmt: skip
 
 
 async def _tools_refused(line: Line, call: Call) -> None:

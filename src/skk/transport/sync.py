@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
@@ -65,10 +66,9 @@ class SyncWire(Wire):
         try:
             lease = self.look(turn, place)
             if not isinstance(lease, Lease):
-                bell = threading.Event()
-                while not isinstance(lease := self.look(turn, place, bell.set), Lease):
+                bell = _Bell()
+                while not isinstance(lease := self.look(turn, place, bell.ring), Lease):
                     bell.wait(lease)
-                    bell.clear()
         except BaseException:
             place.leave()
             raise
@@ -92,6 +92,23 @@ class SyncWire(Wire):
                 del client  # the traceback of an error would keep it open
         except Exception as error:  # named, and raised
             raise self.not_downloaded(error, turn, url) from error
+
+
+class _Bell:
+    """What a thread waits for. Not an `Event`: the collector may ring it in the middle of its own work."""
+
+    def __init__(self) -> None:
+        self._silent = threading.Lock()
+        self._silent.acquire()
+
+    def ring(self) -> None:
+        """End the waiting."""
+        with contextlib.suppress(RuntimeError):  # it has rung already
+            self._silent.release()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it rings, but no longer than so many seconds."""
+        self._silent.acquire(timeout=seconds)
 
 
 class _Reply:

@@ -89,6 +89,8 @@ class Wire:
         if turn.ends_at is not None:
             left = turn.ends_at - now
             if left <= 0:
+                if turn.place is not None:
+                    turn.place.leave()
                 raise turn.told(RequestDeadlineError(seconds=turn.deadline)) from turn.last_error
         keys = self._keys
         if isinstance(keys, OneKey):
@@ -117,7 +119,9 @@ class Wire:
             late = turn.ends_at is not None and self.now() >= turn.ends_at
             why = RequestDeadlineError(seconds=turn.deadline) if late else error
             raise turn.told(why) from turn.last_error
-        return found if isinstance(found, Lease) else max(found, 0.001)  # a rounding of the clock must not spin
+        if isinstance(found, Lease):
+            return found
+        return min(max(found, 0.001), 3600.0)  # a rounding of the clock must not spin; no timer takes infinity
 
     def call(self, turn: Turn, request: Request, client: Any, *, piecemeal: bool) -> dict[str, Any]:
         """Give the keywords of the SDK's `post`, or of its `get`; `piecemeal` leaves the body unread."""

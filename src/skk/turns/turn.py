@@ -174,12 +174,12 @@ class Turn(ABC):
         """
         self.attempts += 1
         self.last_error = failure.error
-        if another_key and failure.of_the_key:
-            delay: float | None = 0.0
+        delay: float | None
+        if another_key and (failure.of_the_key or failure.again is not False):
+            delay = 0.0
+            self._troubles += not failure.of_the_key
         else:
             delay = self._delay(failure, now)
-            if another_key and delay is not None:
-                delay = 0.0
         if delay is None or self.shown:
             error = self.final(failure, now)
             context = error.__context__
