@@ -48,7 +48,7 @@ EDITS = [
     ("yield text", "pass"),
     ("turn.commit()", "pass"),
     ("turn.commit()", "turn.commit(lease)"),
-    ("turn.commit()\n                lease", "lease.served(None)\n                turn.commit()\n                lease"),
+    ("turn.commit()\n                lease", "lease.served(1)\n                turn.commit()\n                lease"),
     ("lease.served(turn.usage)", "pass"),
     ("lease.served(turn.usage)", "lease.served(None)"),
     ("lease.served(turn.usage)", "lease.served(turn.usage, turn)"),
