@@ -6,8 +6,10 @@ import hashlib
 import hmac
 import logging
 import os
+from weakref import finalize
 
-from skk.errors import ConfigurationError, mark, without_password
+from skk.errors import ConfigurationError, without_password
+from skk.texts import mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,17 +37,17 @@ class Names:
 
     def __init__(self, keys: Iterable[Secret], secret: str | None) -> None:
         texts = {key: key.reveal() for key in keys}
-        secret = os.environ.get("SKK_SHARE_SECRET") if secret is None else secret
-        made = hashlib.sha256("\n".join(sorted(texts.values())).encode()).digest()
-        self._fields = {key: _sign(secret.encode() if secret else made, text)[:12] for key, text in texts.items()}
-        self._pool = _sign(secret.encode() if secret else made, ",".join(sorted(self._fields.values())))[:16]
+        secret = secret or os.environ.get("SKK_SHARE_SECRET")
+        made = secret.encode() if secret else hashlib.sha256("\n".join(sorted(texts.values())).encode()).digest()
+        self._fields = {key: _sign(made, text)[:12] for key, text in texts.items()}
+        self._pool = _sign(made, ",".join(sorted(self._fields.values())))[:16]
 
     def field(self, key: Secret) -> str:
         """Name a key."""
         return self._fields[key]
 
     def keys(self, model: str) -> tuple[str, str, str]:
-        """Name the state of a model's keys, that of all models, and the open leases. All lie on one node of a cluster."""
+        """Name a model's state, that of all models, and the open leases: all on one node of a cluster."""
         pool = f"skk:{{{self._pool}}}"
         return f"{pool}:{model}", pool, f"{pool}:{model}:leases"
 
@@ -60,7 +62,7 @@ class Link:
         ConfigurationError: the URL is none, or the package for it is missing.
     """
 
-    __slots__ = ("_again", "_client", "_shas", "_url", "up")
+    __slots__ = ("__weakref__", "_again", "_client", "_close", "_shas", "_url", "up")
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -68,10 +70,13 @@ class Link:
         self._again = 0.0
         self._shas: dict[str, str] = {}
         self._client = self._connect()
+        self._close = finalize(self, self._client.close)
 
     def forked(self) -> None:
         """In a forked child: its connection is the parent's."""
+        self._close.detach()
         self._client = self._connect()
+        self._close = finalize(self, self._client.close)
 
     def ask(self, now: float, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> str | None:
         """Run a script. None if Redis is away; then it is asked again after a while."""

@@ -166,7 +166,7 @@ return table.concat({'taken', born, (best - 5) / 5, seq, string.format('%.6f', n
 # charge is given back, its two marks, seconds to cool, "1" to come back slowly, "1" if limits are known, seconds until
 # a second chance, those of the last one, and of one that showed nothing, the most successes of a slow start; then of
 # each bucket: "r" or "t", its name, rate, cap, slack, bounds of its level when the attempt was sent, and "1" if the
-# lower one is to be believed, "0" if not, "2" if it is the level now, "-" if so and the bucket is only introduced.
+# lower one is to be believed, "2" if it is the level now, "-" if so unless somebody has told of the bucket.
 TELL = (
     _COMMON
     + """

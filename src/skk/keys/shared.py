@@ -14,10 +14,12 @@ What was granted from one ledger is no evidence for the other.
 
 from __future__ import annotations
 
+from skk.errors import ConfigurationError
+from skk.texts import mark
+
 from .bucket import INFINITE, Ledger, Mark
 from .desk import Desk
 from .evidence import Outcome, Seen
-from .felt import Felt
 from .hidden import Hidden
 from .lane import FIRST_WINDOW, Account, Key, Lane
 from .link import Link, Names
@@ -50,7 +52,8 @@ _DUE = 0.0005
 
 _FAR = 1e9  # seconds: what a script says where it does not know when
 
-_KNOWN = "-"  # instead of evidence: a rate is introduced to a ledger that does not know it
+# What a bucket's level is, in the words of the script: that of now; that of now, if nobody knows better.
+_NOW, _KNOWN = "2", "-"
 
 
 class SharedScheduler(Scheduler):
@@ -65,7 +68,7 @@ class SharedScheduler(Scheduler):
         hints: as `Scheduler` takes them.
 
     Raises:
-        ConfigurationError: the URL is none, or the package for it is missing.
+        ConfigurationError: the URL is none, the secret is empty, or the package for Redis is missing.
     """
 
     def __init__(
@@ -78,6 +81,8 @@ class SharedScheduler(Scheduler):
         lost: float = LOST,
         **hints: Any,
     ) -> None:
+        if secret == "":
+            raise ConfigurationError(mark("share_secret= is empty: leave it out, or give a secret"))
         self._link = Link(share)
         self._secret = secret
         self._lost = lost
@@ -223,10 +228,13 @@ class SharedDesk(Desk):
         if answer is None:
             return False
         told, born, *words = answer.split()
-        if born != self.born:
-            self._meet(now, born)
-        if told == "taken":
-            self.booking = Taken(born, lanes, words, now, cost)
+        taken = Taken(born, lanes, words, now, cost) if told == "taken" else None
+        if born != self.born and self._meet(now, born) and self._link.up:
+            self.booking = taken
+            self.cancel(now)  # it was given without what is known here
+            return self._ask(now, ticket, out)
+        if taken is not None:
+            self.booking = taken
             return True
         if told == "later":
             wait, cooling = float(words[0]), float(words[1])
@@ -242,10 +250,9 @@ class SharedDesk(Desk):
     def _serve(self, taken: Taken, place: int, grant: Grant, out: list[Ticket]) -> None:
         """Give a key to the first who can use it: who it was booked for may have left, or be the first no more."""
         queue, lane = self.queue, taken.lane
-        for place in (place, *range(len(queue))):
-            if self.cost(queue[place]) <= taken.cost and lane.key.identity not in queue[place].tried:
-                break
-        ticket = queue.serve(place)
+        identity = lane.key.identity
+        fit = (i for i in range(len(queue)) if self.cost(queue[i]) <= taken.cost and identity not in queue[i].tried)
+        ticket = queue.serve(next(fit, place))
         lane.reopen(taken)
         grant(ticket, lane)
         lease = ticket.lease
@@ -336,17 +343,19 @@ class SharedDesk(Desk):
         return lane.requests, lane.tokens
 
     # ------------------------------------------------------------------ one ledger or the other
-    def _meet(self, now: float, born: str) -> None:
-        """Go over to a ledger in Redis, and tell it the rates that are known."""
+    def _meet(self, now: float, born: str) -> bool:
+        """Go over to a ledger in Redis, and tell it the rates that are known. True if there are any."""
         self.born = born
         for lane in self.lanes:
             for account in self._accounts_of(lane):
                 account.move(Everybodys())
-        for lane in self.lanes:
-            if said := lane.known(now):
+        known = [(lane, said) for lane in self.lanes if (said := lane.known(now))]
+        for lane, said in known:
+            if self.born is not None:
                 taken = Taken(born, [lane], _NO_LEASE, now, 0.0)
                 taken.fields = self._fields(lane)
-                self._tell(now, taken, Outcome.GONE, over=False, sent=now, said=said)
+                self._tell(now, taken, Outcome.GONE, over=False, known=lane.window == INFINITE, said=said)
+        return bool(known)
 
     def _part(self, now: float) -> None:
         """Go on without Redis."""
@@ -422,9 +431,9 @@ class SharedLane(Lane):
         """Learn how a lease stands in everybody's books."""
         lease.number, lease.count, lease.cost, lease.chance = taken.seq, taken.count, taken.cost, taken.trial
         lease.requests_mark, lease.tokens_mark = taken.marks
-        for account, mark in zip((self.requests, self.tokens), taken.marks, strict=True):
+        for account, (net, _) in zip((self.requests, self.tokens), taken.marks, strict=True):
             if isinstance(account.ledger, Everybodys):
-                account.ledger.net_now = mark[0]
+                account.ledger.net_now = net
         self._elsewhere = max(0, taken.count - self.in_flight)
 
     def give_back(self, lease: Lease) -> None:
@@ -480,6 +489,7 @@ class SharedAccount(Account):
     __slots__ = ("_told",)
 
     stated: Heard
+    hidden: Overheard | None
 
     def __init__(self, now: float, window: Window, per_minute: float | None) -> None:
         super().__init__(now, window, per_minute)
@@ -511,64 +521,65 @@ class SharedAccount(Account):
         """Give what has been learnt since the last time."""
         out = []
         for name, bucket in (("s", self.stated), ("h", self.hidden)):
-            said: tuple[float, float, str] | None = getattr(bucket, "said", None)
-            if bucket is not None and said is not None:
-                bucket.said = None  # type: ignore[attr-defined]
-                out.append(_words(kind, name, bucket, *said))
+            if bucket is not None and bucket.said is not None:
+                out.append(_words(kind, name, bucket, *bucket.said))
+                bucket.said = None
         felt = self.felt
         if felt is not None and felt.heard == now:
             out.append(_words(kind, "f", felt, 0.0, 0.0, "1"))
         elif felt is not None and felt.rate != self._told:
-            out.append(_words(kind, "f", felt, "", "", "0"))
+            out.append(_words(kind, "f", felt, "", "", ""))
         self._told = 0.0 if felt is None else felt.rate or 0.0
         return out
 
     def known(self, kind: str, now: float) -> list[list[Any]]:
         """Give all that is known."""
+        names: dict[Bucket | None, str] = {self.stated: "s", self.hidden: "h", self.felt: "f"}
         out = []
         for bucket in self.ledger.buckets:
             if bucket.rate is not None and bucket.cap < INFINITE:
                 bucket.advance(now)
-                name = "s" if bucket is self.stated else "f" if bucket is self.felt else "h" if bucket is self.hidden else "m"
-                out.append(_words(kind, name, bucket, bucket.level, "", _KNOWN))
+                out.append(_words(kind, names.get(bucket, "m"), bucket, bucket.level, "", _KNOWN))
         return out
 
 
-class _Said:
-    """What a bucket was shown last: bounds of its level when the attempt was sent, and whether to believe the lower."""
+class Heard(Stated):
+    """A stated limit that takes down what it was shown.
 
-    __slots__ = ()
-
-    said: tuple[float, float, str] | None
-
-    def believe(self, now: float, shift: float, low: float, high: float, *, newest: bool) -> None:
-        super().believe(now, shift, low, high, newest=newest)  # type: ignore[misc]
-        self.said = low, high, "1" if newest else "0"
-
-
-class Heard(_Said, Stated):
-    """A stated limit that takes down what it was shown."""
+    Attributes:
+        said: bounds of the level when the attempt was sent, and whether to believe the lower one, for the script.
+    """
 
     __slots__ = ("said",)
 
     def __init__(self, now: float, window: Window) -> None:
         super().__init__(now, window)
-        self.said = None
+        self.said: tuple[float, float, str] | None = None
+
+    def believe(self, now: float, shift: float, low: float, high: float, *, newest: bool) -> None:
+        """Learn that the level was within `low` and `high` once."""
+        super().believe(now, shift, low, high, newest=newest)
+        self.said = low, high, _flag(newest)
 
     def pace(self, now: float, cap: float, level: float) -> None:
         """Learn that the limit is held over less time than stated."""
         super().pace(now, cap, level)
-        self.said = level, level, "2"
+        self.said = level, level, _NOW
 
 
-class Overheard(_Said, Hidden):
+class Overheard(Hidden):
     """A limit told in words that takes down what it was shown."""
 
     __slots__ = ("said",)
 
     def __init__(self, now: float) -> None:
         super().__init__(now)
-        self.said = None
+        self.said: tuple[float, float, str] | None = None
+
+    def believe(self, now: float, shift: float, low: float, high: float, *, newest: bool) -> None:
+        """Learn that the level was within `low` and `high` once."""
+        super().believe(now, shift, low, high, newest=newest)
+        self.said = low, high, _flag(newest)
 
 
 class Everybodys(Ledger):

