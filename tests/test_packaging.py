@@ -61,7 +61,7 @@ def test_the_metadata_says_what_it_needs(wheel):
         entries = opened.read(metadata.replace("METADATA", "entry_points.txt")).decode()
     assert ["openai<4,>=1.109"] == [need for need in about.get_all("Requires-Dist") if "extra" not in need]
     assert (">=3.11", "Apache-2.0") == (about["Requires-Python"], about["License-Expression"])
-    assert {"cli", "store", "postgres", "fast", "socks", "all"} == set(about.get_all("Provides-Extra"))
+    assert {"cli", "store", "postgres", "fast", "redis", "socks", "all"} == set(about.get_all("Provides-Extra"))
     assert "skk = skk.cli:main" in entries
     assert "skk = skk.simulator.pytest_plugin" in entries
 
