@@ -48,6 +48,7 @@ SECOND_FACES = {
 THIRD_PARTY = {
     "errors": ["openai"],
     "history": ["tiktoken"],  # counts exactly where somebody has installed it: it is in no list of ours
+    "keys": ["redis"],
     "tools": ["pydantic", "pydantic_core", "typing_extensions"],  # the SDK brings it
     "transport": ["openai", "jiter"],
     "store": ["aiosqlite", "alembic", "asyncpg", "sqlalchemy"],

@@ -400,6 +400,38 @@ def test_without_redis_a_process_goes_on_with_the_rates_it_knows(process, redis,
     assert ["WARNING"] == [level for level, _ in log()]
 
 
+@pytest.mark.parametrize(("others", "most", "least"), [(0, 12, 8), (3, 4, 2)])
+def test_without_redis_a_process_leaves_the_others_their_share(others, most, least, process, redis):
+    """It takes it that they go on as before: with three others it sends a quarter of what the limit gives."""
+    all = [process(KEYS[:1]) for _ in range(1 + others)]
+    (lease,) = all[0].ask()
+    all[0].settle(lease, requests=limit(10, 0, seconds=1.0))
+    for one in all * 4:
+        one.settle(one.wait_for(one.submit()))
+    redis.kill()
+    served, end = 0, time.monotonic() + 1.0
+    one = all[0]
+    while time.monotonic() < end:
+        lease = one.wait_for(one.submit(), end - time.monotonic())
+        if lease is not None:
+            served += 1
+            one.settle(lease)
+    assert least <= served <= most
+
+
+def test_without_redis_a_process_takes_what_the_others_leave(process, redis):
+    """They may be gone: where answers state that there is more, it is used."""
+    all = [process(KEYS[:1]) for _ in range(4)]
+    (lease,) = all[0].ask()
+    all[0].settle(lease, requests=limit(10, 0, seconds=1.0))
+    for one in all * 2:
+        one.settle(one.wait_for(one.submit()))
+    redis.kill()
+    one = all[0]
+    one.settle(one.wait_for(one.submit()), requests=limit(10, 9, seconds=1.0))
+    assert 2 <= len(one.ask(10)) <= 9
+
+
 def test_an_emptied_redis_is_noticed(process, redis):
     """What was charged there is no evidence here; the rates that are known are told to it."""
     one, other = process(KEYS[:1]), process(KEYS[:1])

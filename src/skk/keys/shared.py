@@ -8,11 +8,14 @@ process, but what was charged since is everybody's.
 Who finds no key ready now, but soon, books it: its level goes below zero, and the next process gets the one after.
 So processes take turns, as long as each has one booking at most.
 
-While Redis is away each process is on its own: it starts from empty levels, with the rates that it has learnt.
-What was granted from one ledger is no evidence for the other.
+While Redis is away each process is on its own: it starts from empty levels, with the rates that it has learnt, and
+takes it that for each attempt of its own the others send as many as before. What was granted from one ledger is no
+evidence for the other.
 """
 
 from __future__ import annotations
+
+from collections import deque
 
 from skk.errors import ConfigurationError
 from skk.texts import mark
@@ -49,6 +52,9 @@ LOST = 90.0
 
 # Seconds: a booking that is due so soon is due.
 _DUE = 0.0005
+
+# Leases by which a process sees how many the others have beside its own, and the most that it believes.
+LOOKS_BACK, MOST_OTHERS = 64, 31.0
 
 _FAR = 1e9  # seconds: what a script says where it does not know when
 
@@ -161,7 +167,7 @@ class SharedDesk(Desk):
         born: the ledger in Redis; None while the process is on its own, or has not seen one yet.
     """
 
-    __slots__ = ("booking", "born", "_held", "_link", "_lost", "_names")
+    __slots__ = ("booking", "born", "_held", "_link", "_lost", "_names", "_seen")
 
     lanes: list[SharedLane]  # type: ignore[assignment]
 
@@ -173,6 +179,7 @@ class SharedDesk(Desk):
         self.born: str | None = None
         self.booking: Taken | None = None
         self._held: dict[Lease, Taken] = {}
+        self._seen: deque[int] = deque(maxlen=LOOKS_BACK)  # the numbers of our last leases
 
     def open(self, now: float, key: Key) -> Lane:
         """Add the lane of a key."""
@@ -258,6 +265,7 @@ class SharedDesk(Desk):
         lease = ticket.lease
         assert lease is not None
         lane.charged(lease, taken)
+        self._seen.append(taken.seq)
         self._held[lease] = taken
         out.append(ticket)
 
@@ -346,6 +354,7 @@ class SharedDesk(Desk):
     def _meet(self, now: float, born: str) -> bool:
         """Go over to a ledger in Redis, and tell it the rates that are known. True if there are any."""
         self.born = born
+        self._seen.clear()
         for lane in self.lanes:
             for account in self._accounts_of(lane):
                 account.move(Everybodys())
@@ -363,9 +372,11 @@ class SharedDesk(Desk):
         if self.born is None:
             return
         self.born = None
+        seen = self._seen
+        others = (seen[-1] - seen[0]) / (len(seen) - 1) - 1 if len(seen) > 1 else 0.0
         for lane in self.lanes:
             for account in self._accounts_of(lane):
-                account.move(Ledger())
+                account.move(Alone(min(others, MOST_OTHERS)))
                 account.empty(now)
 
     def forget(self) -> None:
@@ -602,6 +613,32 @@ class Everybodys(Ledger):
     def net(self, number: int, mark: Mark) -> float:
         """Give all that was charged up to a lease."""
         return mark[0]
+
+
+class Alone(Ledger):
+    """The ledger of a process that does not hear of the others: each of its charges stands for theirs too.
+
+    Where they send nothing, answers state more than that: then the level is what they state.
+
+    Args:
+        others: attempts of theirs for one of ours.
+    """
+
+    __slots__ = ("_others",)
+
+    def __init__(self, others: float) -> None:
+        super().__init__()
+        self._others = others
+
+    def charge(self, now: float, cost: float) -> Mark:
+        """Take what all take while we take `cost`."""
+        theirs = cost * self._others
+        gross, near = super().charge(now, cost + theirs)
+        return gross, near + theirs
+
+    def void(self, number: int, cost: float) -> None:
+        """Give the charge of a refused lease back."""
+        super().void(number, cost + cost * self._others)
 
 
 def _words(kind: str, name: str, bucket: Bucket, low: object, high: object, how: str) -> list[Any]:
