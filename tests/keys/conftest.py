@@ -188,10 +188,8 @@ class Service:
         limit, asked = (requests, 1) if kind == "requests" else (tokens, need)
         text = (
             f"Rate limit reached on {kind} per min ({kind[0].upper()}PM): Limit {int(limit.cap)}, "
-            f"Used {round(limit.cap - limit.level)}, Requested {asked}."
+            f"Used {round(limit.cap - limit.level)}, Requested {asked}. Please try again in {duration(wait)}."
         )
-        if scenario.headers != "coarse":
-            text += f" Please try again in {duration(wait)}."
         return Reply(429, headers, text, kind)
 
     def _headers(self, index):

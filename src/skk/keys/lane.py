@@ -157,7 +157,7 @@ class Lane:
             self.first_at = now
         lease.lane, lease.key = self, key.identity
         lease.count = self.in_flight
-        lease.extra = self.places.taken(self.in_flight)
+        lease.extra = self.places.taken(now, self.in_flight)
         lease.chance = self.closed
         if self.closed:
             key.standing.on_trial = key.standing.trouble is not None
@@ -165,6 +165,11 @@ class Lane:
         lease.requests, lease.tokens = self.requests.ledger, self.tokens.ledger
         lease.requests_mark = lease.requests.charge(now, 1.0)
         lease.tokens_mark = lease.tokens.charge(now, lease.cost)
+
+    def leave(self) -> None:
+        """Learn that an attempt is over."""
+        self.in_flight -= 1
+        self.key.in_flight -= 1
 
     def give_back(self, lease: Lease) -> None:
         """Take a charge back: the service has not counted the attempt."""
@@ -186,14 +191,12 @@ class Lane:
         if seen.organization is not None:
             self.organization = seen.organization
         if seen.requests is not None and self.requests.ledger is lease.requests:
-            wait = seen.wait if refused and seen.exact and seen.which == "requests" else None
-            missing = None if wait is None else (1.0, wait)
+            missing = _missing(seen, "requests", seen.requests, 1.0) if refused else None
             self.requests.stated.hear(now, lease, lease.requests_mark, lease.requests, seen.requests, missing)
             if self.requests.felt is not None:
                 self.requests.feel(None)
         if seen.tokens is not None and self.tokens.ledger is lease.tokens:
-            wait = seen.wait if refused and seen.exact and seen.which == "tokens" else None
-            missing = None if wait is None else (lease.cost, wait)
+            missing = _missing(seen, "tokens", seen.tokens, lease.cost) if refused else None
             self.tokens.stated.hear(now, lease, lease.tokens_mark, lease.tokens, seen.tokens, missing)
             if self.tokens.felt is not None:
                 self.tokens.feel(None)
@@ -317,3 +320,12 @@ class Lane:
         self.places.forget()
         self.window = INFINITE
         self.measure()
+
+
+def _missing(seen: Seen, which: str, limits: Limits, cost: float) -> tuple[float, float] | None:
+    """Give what an attempt costs and the exact wait until that fits, if this is the limit that refused it."""
+    if seen.which != which or seen.wait is None or not seen.exact:
+        return None
+    if which == "tokens" and seen.stated is not None:
+        cost = float(seen.stated.requested)
+    return None if limits.remaining >= cost else (cost, seen.wait)

@@ -165,8 +165,7 @@ class Scheduler:
         key, desk = lane.key, self._desks[ticket.model]
         known = lease.epoch == self._epoch
         if known:
-            lane.in_flight -= 1
-            key.in_flight -= 1
+            lane.leave()
             desk.stirred = True
             if key.most < INFINITE:
                 self._stir(key)
