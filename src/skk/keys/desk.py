@@ -48,7 +48,7 @@ class Desk:
         self.model = model
         self.queue = FairQueue()
         self.lanes: list[Lane] = []
-        self.windows = Window(), Window()
+        self.windows = (Window(), Window()), (Window(), Window())
         self.stirred = True
         self.wake = INFINITE
         self._cooling = -INFINITE  # no lane ends its rest before this
@@ -81,8 +81,8 @@ class Desk:
         queue.join(ticket)
 
     def cost(self, ticket: Ticket) -> float:
-        """Give the tokens that a call is thought to need."""
-        return ticket.characters / self._ratio + ticket.answer
+        """Give the tokens that a call needs: what the service said when it refused it, else what its length lets think."""
+        return ticket.asked or ticket.characters / self._ratio + ticket.answer
 
     # ------------------------------------------------------------------ who goes
     def dispatch(self, now: float, turn: int, grant: Callable[[Ticket, Lane], None], out: list[Ticket]) -> None:

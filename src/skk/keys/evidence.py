@@ -266,17 +266,25 @@ def _limits(limit: str, remaining: str | None, reset: str | None, clock: _Clock)
 
 
 def _wait(headers: Mapping[str, str], text: str, clock: _Clock) -> tuple[float | None, bool]:
-    """Give the seconds to wait, and whether they are exact: milliseconds first, whole seconds are rounded up."""
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return max(0.0, milliseconds / 1000), True
-    told = headers.get("retry-after") or headers.get(_RESET)
-    found = _seconds(told, clock) if told else None
+    """Give the seconds to wait, and whether they are exact.
+
+    Headers are rounded up, to milliseconds or to seconds; the text has more digits, and counts where the two agree.
+    """
     said = re.search(rf"(?:try again|retry)\s+(?:in|after)\s+((?:[\d.]+\s*(?:{_UNITS})\s*)+)", text, re.IGNORECASE)
     spoken = _duration(said[1].replace(" ", "")) if said else None
-    if spoken is not None and (found is None or found[0] - 1.0 <= spoken[0] <= found[0]):
-        return spoken[0], spoken[1] < 1
-    return (None, False) if found is None else (found[0], found[1] < 1)
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        told = max(0.0, milliseconds / 1000), _MILLISECOND
+    else:
+        header = headers.get("retry-after") or headers.get(_RESET)
+        found = _seconds(header, clock) if header else None
+        if found is None:
+            return (None, False) if spoken is None else (spoken[0], spoken[1] < _WHOLE)
+        told = found
+    wait, grain = told
+    if spoken is not None and wait - grain <= spoken[0] <= wait:
+        return spoken[0], spoken[1] < _WHOLE or grain < _WHOLE
+    return wait, grain < _WHOLE
 
 
 def _stated(text: str) -> tuple[Stated | None, str]:
@@ -298,7 +306,7 @@ def _places(text: str, unit: str) -> bool | None:
     return False if unit else None
 
 
-_FINE, _WHOLE = 0.002, 1.0  # seconds to which a time is exact
+_MILLISECOND, _FINE, _WHOLE = 0.001, 0.002, 1.0  # seconds to which a time is exact
 _UNIT = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "d": 86400.0}
 _WORDS = {"millisecond": "ms", "milliseconds": "ms", "second": "s", "seconds": "s", "sec": "s", "secs": "s"}
 _WORDS |= {"minute": "m", "minutes": "m", "min": "m", "mins": "m", "hour": "h", "hours": "h", "day": "d", "days": "d"}

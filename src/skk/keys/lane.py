@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from .ticket import Lease
 
+    # of requests and of tokens: of limits that headers state, and of those told in words
+    Windows = tuple[tuple[Window, Window], tuple[Window, Window]]
+
 __all__ = ["Account", "Key", "Lane"]
 
 # Slow start: so many in flight on a key of which nothing is known, one more for each success, until so many.
@@ -61,11 +64,12 @@ class Account:
     Keys of one organisation turn out to share theirs; then their lanes hold the same account.
     """
 
-    __slots__ = ("ledger", "stated", "felt", "hidden")
+    __slots__ = ("ledger", "stated", "felt", "hidden", "_windows")
 
-    def __init__(self, now: float, window: Window, per_minute: float | None) -> None:
+    def __init__(self, now: float, windows: tuple[Window, Window], per_minute: float | None) -> None:
         self.ledger = Ledger()
-        self.stated = Stated(now, window)
+        self._windows = windows  # of limits that headers state, and of those told in words
+        self.stated = Stated(now, windows[0])
         self.felt: Felt | None = None
         self.hidden: Hidden | None = None
         self.ledger.buckets.append(self.stated)
@@ -93,7 +97,7 @@ class Account:
     def tell(self, now: float) -> Hidden:
         """Give the limit told in words; there is one from now on."""
         if self.hidden is None:
-            self.hidden = Hidden(now)
+            self.hidden = Hidden(now, self._windows[1])
             self.ledger.buckets.append(self.hidden)
         return self.hidden
 
@@ -112,7 +116,7 @@ class Lane:
         *("served", "strikes", "struck_at", "served_at", "returning", "window", "first_at", "largest", "organization"),
     )
 
-    def __init__(self, index: int, key: Key, now: float, windows: tuple[Window, Window]) -> None:
+    def __init__(self, index: int, key: Key, now: float, windows: Windows) -> None:
         self.index = index
         self.key = key
         self.until = -INFINITE

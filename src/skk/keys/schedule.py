@@ -211,9 +211,10 @@ class Scheduler:
         if kind is Outcome.BAD:
             return Verdict.RAISE
         if kind is Outcome.LIMITED:
+            if seen.which == "tokens" and seen.stated is not None:
+                ticket.asked = max(ticket.asked, seen.stated.requested)
             if seen.stated is None or not seen.stated.hopeless:
                 return Verdict.AGAIN
-            ticket.asked = max(ticket.asked, seen.stated.requested)
             lanes = self._desks[ticket.model].lanes
             larger = any(not other.closed and other.largest >= ticket.asked for other in lanes)
             return Verdict.AGAIN if larger else Verdict.RAISE
