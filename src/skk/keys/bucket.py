@@ -16,7 +16,7 @@ INFINITE = float("inf")
 # Seconds of refill kept in reserve, because what is sent arrives a little earlier or later than what is heard
 # of it: the least, the most, and how a refusal against the books raises it and a success lowers it.
 LEAST_SLACK, MOST_SLACK = 0.03, 0.3
-SLACK_FACTOR, SLACK_STEP, SLACK_DECAY = 1.5, 0.01, 0.99
+SLACK_FACTOR, SLACK_STEP, SLACK_DECAY = 1.5, 0.005, 0.99
 
 # Amounts smaller than this are rounding.
 _NOTHING = 1e-9
