@@ -122,13 +122,12 @@ def test_a_wait_is_read_from_the_text(text, given, wait):
     ("text", "figures", "which"),
     [
         (
-            "Rate limit reached for gpt-4o in organization org-x on tokens per min (TPM): Limit 30000, Used 29937, "
-            "Requested 385. Please try again in 644ms.",
+            "Rate limit reached on tokens per min (TPM): Limit 30000, Used 29937, Requested 385. Please try again",
             (30000, 29937, 385, 60.0),
             "tokens",
         ),
         ("on requests per day (RPD): Limit 200, Used 200, Requested 1.", (200, 200, 1, 86400.0), "requests"),
-        ("Request too large on tokens per min (TPM): Limit 30000, Requested 31538.", (30000, None, 31538, 60.0), "tokens"),
+        ("Request too large on (TPM): Limit 30000, Requested 31538.", (30000, None, 31538, 60.0), "tokens"),
         ("Limit 5, Used 5, Requested 1", (5, 5, 1, None), "requests"),
     ],
 )

@@ -56,7 +56,7 @@ class Bucket:
         need = cost + self.slack * rate
         cap = self.cap
         level = self.level + rate * (now - self.at)
-        short = (need if need < cap else cap) - (level if level < cap else cap)
+        short = (need if need < cap else cap) - (level if level < cap else cap)  # noqa: FURB136  # min() costs twice that
         return now if short <= _NOTHING else now + short / rate
 
     def advance(self, now: float) -> None:
@@ -134,7 +134,8 @@ class Ledger:
             if rate is not None:
                 cap = bucket.cap
                 level = bucket.level + rate * (now - bucket.at)
-                bucket.level = (level if level < cap else cap) - (cost if cost < cap else cap)
+                level = level if level < cap else cap  # noqa: FURB136
+                bucket.level = level - (cost if cost < cap else cap)  # noqa: FURB136
                 bucket.at = now
                 if 2 * bucket.slack > reach:
                     reach = 2 * bucket.slack

@@ -81,7 +81,7 @@ class Desk:
         queue.join(ticket)
 
     def cost(self, ticket: Ticket) -> float:
-        """Give the tokens that a call needs: what the service said when it refused it, else what its length lets think."""
+        """Give the tokens that a call needs: as the service said when it refused it, else by its length."""
         return ticket.asked or ticket.characters / self._ratio + ticket.answer
 
     # ------------------------------------------------------------------ who goes
@@ -166,9 +166,7 @@ class Desk:
 
     def _shut_out(self) -> bool:
         """Whether no key may serve, nor is being asked whether it may again."""
-        return all(
-            lane.closed and not lane.standing.on_trial and not lane.key.standing.on_trial for lane in self.lanes
-        )
+        return all(lane.closed and not lane.standing.on_trial and not lane.key.standing.on_trial for lane in self.lanes)
 
     def _rests_until(self) -> float:
         return min((lane.until for lane in self.lanes if not lane.closed), default=-INFINITE)

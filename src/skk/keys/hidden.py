@@ -7,11 +7,11 @@ missing over the rate, so one text tells the limit, the rate and the level.
 from __future__ import annotations
 
 from .bucket import INFINITE, Bucket, Ledger, Mark
-from .stated import Window
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .evidence import Stated
+    from .stated import Window
     from .ticket import Lease
 
 __all__ = ["Hidden"]

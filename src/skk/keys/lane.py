@@ -74,7 +74,9 @@ class Account:
         self.hidden: Hidden | None = None
         self.ledger.buckets.append(self.stated)
         if per_minute is not None:
-            self.ledger.buckets.append(Bucket(now, per_minute / 60.0, float(per_minute)))
+            declared = Bucket(now, per_minute / 60.0, float(per_minute))
+            declared.slack = 0.0  # a user's word is exact
+            self.ledger.buckets.append(declared)
 
     def feel(self, felt: Felt | None) -> None:
         """Put a felt rate in the place of the last."""
@@ -113,7 +115,8 @@ class Lane:
 
     __slots__ = (
         *("index", "key", "until", "room", "in_flight", "closed", "standing", "places", "requests", "tokens"),
-        *("served", "strikes", "struck_at", "served_at", "returning", "window", "first_at", "largest", "organization"),
+        *("served", "strikes", "struck_at", "served_at", "returning", "rested_at", "window", "first_at", "largest"),
+        "organization",
     )
 
     def __init__(self, index: int, key: Key, now: float, windows: Windows) -> None:
@@ -131,6 +134,7 @@ class Lane:
         self.served = self.strikes = 0
         self.struck_at = self.served_at = -INFINITE
         self.returning = False  # from a long rest
+        self.rested_at = -INFINITE  # when that was heard
         self.first_at: float | None = None
         self.largest = INFINITE  # tokens of the largest request it takes
         self.organization: str | None = None
@@ -149,7 +153,7 @@ class Lane:
         if fits > at:
             at = fits
         fits = self.tokens.ledger.ready(now, cost)
-        return fits if fits > at else at
+        return fits if fits > at else at  # noqa: FURB136  # max() costs twice that
 
     def take(self, now: float, lease: Lease) -> None:
         """Charge an attempt."""
@@ -204,7 +208,7 @@ class Lane:
             self.tokens.stated.hear(now, lease, lease.tokens_mark, lease.tokens, seen.tokens, missing)
             if self.tokens.felt is not None:
                 self.tokens.feel(None)
-        if not refused:
+        if not refused and lease.at >= self.rested_at:
             if self.window < INFINITE and not self.returning and self._limits_known():
                 self.window = INFINITE
                 self.measure()
@@ -226,7 +230,9 @@ class Lane:
         self.key.served += 1
         self.strikes, self.served_at = 0, now
         self.places.served(lease, now)
-        if self.window < INFINITE:
+        if lease.at < self.rested_at:
+            pass  # it was sent before the rest, and says nothing of what comes after
+        elif self.window < INFINITE:
             self.window += 1
             if self.window > LAST_WINDOW:
                 self.window = INFINITE
@@ -246,11 +252,11 @@ class Lane:
         if self.strikes >= MOST_STRIKES and others_serve:
             rest = min(LAST_STRIKE_REST, FIRST_STRIKE_REST * 2.0 ** min(self.strikes - MOST_STRIKES, 10))
             self.until = max(self.until, now + rest)
-            self.come_back_slowly()
+            self.come_back_slowly(now)
 
-    def come_back_slowly(self) -> None:
+    def come_back_slowly(self, now: float) -> None:
         """Let one attempt go alone first: whoever waits for this key must not fall upon it."""
-        self.returning, self.window = True, 1
+        self.returning, self.window, self.rested_at = True, 1, now
         self.measure()
 
     def refuse(self, now: float, lease: Lease, seen: Seen) -> None:
@@ -283,7 +289,7 @@ class Lane:
 
     def _cool(self, now: float, account: Account, cost: float, wait: float, *, exact: bool) -> None:
         if wait > LONG_REST:
-            self.come_back_slowly()
+            self.come_back_slowly(now)
         stated = account.stated
         if not exact and wait <= LONGEST_ROUNDED and not stated.fine and stated.rate and now - stated.heard > 2:
             wait = max(wait - 1.0, stated.ready(now, cost) - now)

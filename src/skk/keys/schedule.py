@@ -180,7 +180,7 @@ class Scheduler:
         key = lane.key
         if kind is Outcome.OK:
             if lane.closed:
-                self._restore(lane)
+                self._restore(lease)
             desk.hear(now, lease, seen)
             lane.succeed(now, lease, waited_for=bool(desk.queue))
             desk.count(seen, lease.ticket)
@@ -288,10 +288,11 @@ class Scheduler:
         standing.retire(now, trouble, on_trial=on_trial)
         self._changed(lane.key)
 
-    def _restore(self, lane: Lane) -> None:
+    def _restore(self, lease: Lease) -> None:
+        lane = lease.lane
         lane.key.standing.restore()
         lane.standing.restore()
-        lane.come_back_slowly()
+        lane.come_back_slowly(lease.at)
         self._changed(lane.key)
 
     def _unanswered(self, now: float, lane: Lane) -> None:
