@@ -21,6 +21,7 @@ class Desk:
     def __init__(self, keys="abc", **options):
         self.scheduler = Scheduler(keys, 0.0, **options)
         self.now = 0.0
+        self.granted = []
 
     def ask(self, chat="c", model="m", characters=40, max_tokens=16, patience=60.0):
         """Submit a call and give its ticket, dispatched."""
@@ -32,6 +33,7 @@ class Desk:
     def dispatch(self, now=None):
         self.now = self.now if now is None else now
         done = self.scheduler.dispatch(self.now)
+        self.granted += [ticket for ticket in done if ticket.lease]
         for ticket in done:
             if ticket.lease:
                 self.scheduler.sent(self.now, ticket.lease)
@@ -58,6 +60,10 @@ class Desk:
 
 def key_of(ticket):
     return ticket.lease and ticket.lease.key
+
+
+def in_flight(desk):
+    return [ticket for ticket in desk.granted if ticket.lease and ticket.lease.open]
 
 
 def why(ticket):
@@ -505,6 +511,34 @@ def test_a_text_that_says_concurrency_says_places():
     tickets = [desk.ask(chat=n) for n in range(2)]
     desk.settle(tickets[1], limited(places=True), now=0.01)
     assert 1 == desk.scheduler.states(0.01)[0].models["m"].room
+
+
+def test_one_more_is_blamed_for_whom_it_overtook():
+    """A third attempt that arrives before the second of two: the refusal is the third's, and two stay two."""
+    desk = Desk("a")
+    tickets = [desk.ask(chat=n) for n in range(4)]
+    for ticket in tickets[2:]:
+        desk.settle(ticket, limited(), now=0.01)
+    for n in range(40):  # full successes, until one more is tried
+        desk.now += 0.2
+        desk.ask(chat=n)
+        open = in_flight(desk)
+        if any(ticket.lease.extra for ticket in open):
+            break
+        desk.settle(open[0], OK)
+    extra = next(ticket for ticket in open if ticket.lease.extra)
+    overtaken = next(ticket for ticket in open if not ticket.lease.extra and ticket.lease.at == extra.lease.at)
+    desk.settle(overtaken, limited(), now=desk.now + 0.02)
+    assert 2 == desk.scheduler.states(desk.now)[0].models["m"].room
+
+
+def test_whole_seconds_are_rounded_up():
+    """A service that writes seconds asks for one where a tenth is missing: what is known of the rate says more."""
+    desk = Desk("a")
+    desk.settle(desk.ask(), Seen(Outcome.OK, Limits(10, 2, 4.0, 1.0)))
+    ticket = desk.ask(chat=1)
+    desk.settle(ticket, limited(1.0, requests=Limits(10, 0, 5.0, 1.0)), now=0.01)
+    assert 0.5 > desk.scheduler.wake > 0.01
 
 
 def test_a_limit_told_in_words_is_kept():

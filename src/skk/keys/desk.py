@@ -100,6 +100,9 @@ class Desk:
             self._look(now, turn, grant, out)
         if queue and queue.due <= max(now, self._cooling):
             self._expire(now, out)
+            if self.stirred and queue:
+                self.stirred = False
+                self._look(now, turn, grant, out)
 
     def _look(self, now: float, turn: int, grant: Callable[[Ticket, Lane], None], out: list[Ticket]) -> None:
         queue, lanes = self.queue, self.lanes
@@ -209,9 +212,9 @@ class Desk:
         if lane.tokens.stated.rate is not None:
             self._uneven = True
         if lane.organization is not None:
-            self._merge(lane)
+            self._merge(now, lane)
 
-    def _merge(self, lane: Lane) -> None:
+    def _merge(self, now: float, lane: Lane) -> None:
         """Let keys of one organisation that state the same limit hold one account."""
         for name in ("requests", "tokens"):
             account = getattr(lane, name)
@@ -224,7 +227,7 @@ class Desk:
             if shared is None or shared.stated.limit != limit:
                 self._accounts[who] = lane
             elif shared is not account:
-                shared.absorb(account)
+                shared.absorb(now, account)
                 setattr(lane, name, shared)
 
     def count(self, seen: Seen, ticket: Ticket) -> None:

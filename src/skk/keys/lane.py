@@ -86,9 +86,11 @@ class Account:
         if felt is not None:
             self.ledger.buckets.append(felt)
 
-    def absorb(self, other: Account) -> None:
+    def absorb(self, now: float, other: Account) -> None:
         """Become the account of another key too: of what both believe, the lower is believed."""
         mine, theirs = self.stated, other.stated
+        mine.advance(now)
+        theirs.advance(now)
         mine.level = min(mine.level, theirs.level)
         mine.newest = max(mine.newest, theirs.newest)
         if theirs.rate is not None:
