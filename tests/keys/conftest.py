@@ -169,8 +169,9 @@ class Service:
             return Reply(401, {}, "Incorrect API key provided.", "invalid_request_error", "invalid_api_key")
         if state == "spent":
             return Reply(429, {}, "You exceeded your current quota.", "insufficient_quota", "insufficient_quota")
-        text = "Rate limit reached on requests per day (RPD): Limit 200, Used 200, Requested 1. Please try again in 24h0m0s."
-        return Reply(429, {**self._headers(index), "retry-after": "86400", "retry-after-ms": "86400000"}, text, "requests")
+        text = "Rate limit reached on requests per day (RPD): Limit 200, Used 200, Requested 1. "
+        headers = self._headers(index) | {"retry-after": "86400", "retry-after-ms": "86400000"}
+        return Reply(429, headers, text + "Please try again in 24h0m0s.", "requests")
 
     def _limited(self, index, kind, wait, need):
         self.refused += 1
@@ -188,10 +189,8 @@ class Service:
         limit, asked = (requests, 1) if kind == "requests" else (tokens, need)
         text = (
             f"Rate limit reached on {kind} per min ({kind[0].upper()}PM): Limit {int(limit.cap)}, "
-            f"Used {round(limit.cap - limit.level)}, Requested {asked}."
+            f"Used {round(limit.cap - limit.level)}, Requested {asked}. Please try again in {duration(wait)}."
         )
-        if scenario.headers != "coarse":
-            text += f" Please try again in {duration(wait)}."
         return Reply(429, headers, text, kind)
 
     def _headers(self, index):
@@ -351,7 +350,9 @@ class Run:
         self._at(when, self._answer, ticket, lease, reply, self.now)
 
     def _answer(self, ticket, lease, reply, arrived):
-        kind = Outcome.TIMEOUT if reply.status < 0 else outcome(reply.status or None, reply.code, reply.type, reply.text)
+        kind = outcome(reply.status or None, reply.code, reply.type, reply.text)
+        if reply.status < 0:
+            kind = Outcome.TIMEOUT
         usage = {"characters": ticket.characters, "prompt_tokens": reply.prompt_tokens}
         seen = read(kind, reply.headers, reply.text, type=reply.type, **usage)
         verdict = self.scheduler.settle(self.now, lease, seen)

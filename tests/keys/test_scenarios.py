@@ -1,10 +1,10 @@
-"""What the scheduler makes of keys under load, in virtual time, told nothing; keypool.md has the real thing's figures."""
+"""What the scheduler makes of keys under load, in virtual time, told nothing of their limits."""
 
 from statistics import median
 
 import pytest
 
-SEEDS = (1, 2, 3, 4, 5)
+SEEDS = range(1, 8)
 
 
 def closed(keys, *states):
@@ -41,7 +41,9 @@ SCENARIOS = {
         of([20] * 6, tokens=6000, day=20_000_000), prompt=(100, 3000), max_tokens=64, characters=3.3
     ),
 }
-GOODPUT = {"E": 98.0, "K": 96.6, "S": 99.2, "U": 98.0}
+# In twelve seconds what is left unspent at the end weighs: a reserve against jitter in S, large requests in E and U;
+# in K a place is empty while an answer is on its way.
+GOODPUT = {"E": 98.0, "K": 96.5, "S": 98.9, "U": 98.0}
 REFUSED = {"I": 0.17}
 UNEVEN = {"G", "H", "P"}  # who comes by chance, or is many, is not served alike
 
@@ -61,9 +63,11 @@ def test_scenarios(name, results):
     goodput = median(result.goodput for result in results)
     refused = median(result.refused for result in results)
     jain = median(result.jain for result in results)
-    print(f"{name:28} {goodput:6.2f} {refused:.3f} {jain:.4f}", median(r.light_p99 for r in results))
+    print(f"{name:28} goodput {goodput:6.2f} %  refused {refused:.3f}  Jain {jain:.4f}")  # shown by -rP
     assert goodput >= GOODPUT.get(name[0], 99.0)
     assert refused <= REFUSED.get(name[0], 0.04)
     assert [result.failed for result in results] == [0] * len(results)
+    if name[0] == "P":  # who has one call at a time hardly feels who has fifty-four
+        assert median(result.light_p99 for result in results) <= 1.0
     if name[0] not in UNEVEN:
         assert jain >= 0.99

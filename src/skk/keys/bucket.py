@@ -16,7 +16,7 @@ INFINITE = float("inf")
 # Seconds of refill kept in reserve, because what is sent arrives a little earlier or later than what is heard
 # of it: the least, the most, and how a refusal against the books raises it and a success lowers it.
 LEAST_SLACK, MOST_SLACK = 0.03, 0.3
-SLACK_FACTOR, SLACK_STEP, SLACK_DECAY = 1.5, 0.01, 0.99
+SLACK_FACTOR, SLACK_STEP, SLACK_DECAY = 1.5, 0.005, 0.99
 
 # Amounts smaller than this are rounding.
 _NOTHING = 1e-9
@@ -56,7 +56,7 @@ class Bucket:
         need = cost + self.slack * rate
         cap = self.cap
         level = self.level + rate * (now - self.at)
-        short = (need if need < cap else cap) - (level if level < cap else cap)
+        short = (need if need < cap else cap) - (level if level < cap else cap)  # noqa: FURB136  # min() costs twice that
         return now if short <= _NOTHING else now + short / rate
 
     def advance(self, now: float) -> None:
@@ -134,7 +134,8 @@ class Ledger:
             if rate is not None:
                 cap = bucket.cap
                 level = bucket.level + rate * (now - bucket.at)
-                bucket.level = (level if level < cap else cap) - (cost if cost < cap else cap)
+                level = level if level < cap else cap  # noqa: FURB136
+                bucket.level = level - (cost if cost < cap else cap)  # noqa: FURB136
                 bucket.at = now
                 if 2 * bucket.slack > reach:
                     reach = 2 * bucket.slack

@@ -51,7 +51,7 @@ class Desk:
         self.model = model
         self.queue = FairQueue()
         self.lanes: list[Lane] = []
-        self.windows = Window(), Window()
+        self.windows = (Window(), Window()), (Window(), Window())
         self.stirred = True
         self.wake = INFINITE
         self._cooling = -INFINITE  # no lane ends its rest before this
@@ -84,8 +84,8 @@ class Desk:
         queue.join(ticket)
 
     def cost(self, ticket: Ticket) -> float:
-        """Give the tokens that a call is thought to need."""
-        return ticket.characters / self._ratio + ticket.answer
+        """Give the tokens that a call needs: as the service said when it refused it, else by its length."""
+        return ticket.asked or ticket.characters / self._ratio + ticket.answer
 
     # ------------------------------------------------------------------ who goes
     def dispatch(self, now: float, turn: int, grant: Callable[[Ticket, Lane], None], out: list[Ticket]) -> None:
@@ -103,6 +103,9 @@ class Desk:
             self._look(now, turn, grant, out)
         if queue and queue.due <= max(now, self._cooling):
             self._expire(now, out)
+            if self.stirred and queue:
+                self.stirred = False
+                self._look(now, turn, grant, out)
 
     def _look(self, now: float, turn: int, grant: Callable[[Ticket, Lane], None], out: list[Ticket]) -> None:
         queue, lanes = self.queue, self.lanes
@@ -172,9 +175,7 @@ class Desk:
 
     def _shut_out(self) -> bool:
         """Whether no key may serve, nor is being asked whether it may again."""
-        return all(
-            lane.closed and not lane.standing.on_trial and not lane.key.standing.on_trial for lane in self.lanes
-        )
+        return all(lane.closed and not lane.standing.on_trial and not lane.key.standing.on_trial for lane in self.lanes)
 
     def _rests_until(self) -> float:
         return min((lane.until for lane in self.lanes if not lane.closed), default=-INFINITE)
@@ -217,9 +218,9 @@ class Desk:
         if lane.tokens.stated.rate is not None:
             self._uneven = True
         if lane.organization is not None:
-            self._merge(lane)
+            self._merge(now, lane)
 
-    def _merge(self, lane: Lane) -> None:
+    def _merge(self, now: float, lane: Lane) -> None:
         """Let keys of one organisation that state the same limit hold one account."""
         for name in ("requests", "tokens"):
             account = getattr(lane, name)
@@ -232,7 +233,7 @@ class Desk:
             if shared is None or shared.stated.limit != limit:
                 self._accounts[who] = lane
             elif shared is not account:
-                shared.absorb(account)
+                shared.absorb(now, account)
                 setattr(lane, name, shared)
 
     def count(self, seen: Seen, ticket: Ticket) -> None:

@@ -1,15 +1,14 @@
 """What one attempt showed, as values: the limits a service states, and the wait it asks for.
 
-Services write times in five ways: Go's durations (``6ms``, ``1m30s``), bare seconds, Unix time in seconds
-or milliseconds, RFC 3339 and HTTP's dates. They are told apart by their shape, and a point in time is
-measured from the answer's own ``date`` where it has one: their clock need not be ours. A header that says
-nothing (-1, 0, a word) counts as none. Pure: what the caller's clock says is handed in.
+A header that says nothing (-1, 0, a word) counts as none. Pure: what the caller's clock says is handed in.
 """
 
 from __future__ import annotations
 
 import enum
 import re
+
+from .times import FINE, MILLISECOND, UNITS, WHOLE, Clock, duration_of, number_of, seconds_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -215,7 +214,7 @@ def read(
         completion_tokens: the same of the answer.
     """
     get = headers.get
-    clock = _Clock(get("date"), wall)
+    clock = Clock(get("date"), wall)
     limits = get(_LIMIT_R)
     requests = None if limits is None else _limits(limits, get(_REMAINING_R), get(_RESET_R), clock)
     limits = get(_LIMIT_T)
@@ -238,45 +237,39 @@ def read(
     return seen
 
 
-class _Clock:
-    """The service's time of day, read only when something needs it."""
-
-    __slots__ = ("_date", "_wall")
-
-    def __init__(self, date: str | None, wall: float) -> None:
-        self._date = date
-        self._wall = wall
-
-    def now(self) -> float:
-        stamp = _point(self._date) if self._date else None
-        return self._wall if stamp is None else stamp
-
-
-def _limits(limit: str, remaining: str | None, reset: str | None, clock: _Clock) -> Limits | None:
+def _limits(limit: str, remaining: str | None, reset: str | None, clock: Clock) -> Limits | None:
     if remaining is None or reset is None:
         return None
     try:
         most, left = int(limit), int(remaining)
     except ValueError:
         return None
-    if most <= 0 or left < 0 or (found := _seconds(reset, clock)) is None:
+    if most <= 0 or left < 0 or (found := seconds_of(reset, clock)) is None:
         return None
     seconds, grain = found
-    return Limits(most, min(left, most), seconds, grain if seconds else _FINE)
+    return Limits(most, min(left, most), seconds, grain if seconds else FINE)
 
 
-def _wait(headers: Mapping[str, str], text: str, clock: _Clock) -> tuple[float | None, bool]:
-    """Give the seconds to wait, and whether they are exact: milliseconds first, whole seconds are rounded up."""
-    milliseconds = _number(headers.get("retry-after-ms"))
+def _wait(headers: Mapping[str, str], text: str, clock: Clock) -> tuple[float | None, bool]:
+    """Give the seconds to wait, and whether they are exact.
+
+    Headers are rounded up, to milliseconds or to seconds; the text has more digits, and counts where the two agree.
+    """
+    said = re.search(rf"(?:try again|retry)\s+(?:in|after)\s+((?:[\d.]+\s*(?:{UNITS})\s*)+)", text, re.IGNORECASE)
+    spoken = duration_of(said[1].replace(" ", "")) if said else None
+    milliseconds = number_of(headers.get("retry-after-ms"))
     if milliseconds is not None:
-        return max(0.0, milliseconds / 1000), True
-    told = headers.get("retry-after") or headers.get(_RESET)
-    found = _seconds(told, clock) if told else None
-    said = re.search(rf"(?:try again|retry)\s+(?:in|after)\s+((?:[\d.]+\s*(?:{_UNITS})\s*)+)", text, re.IGNORECASE)
-    spoken = _duration(said[1].replace(" ", "")) if said else None
-    if spoken is not None and (found is None or found[0] - 1.0 <= spoken[0] <= found[0]):
-        return spoken[0], spoken[1] < 1
-    return (None, False) if found is None else (found[0], found[1] < 1)
+        told = max(0.0, milliseconds / 1000), MILLISECOND
+    else:
+        header = headers.get("retry-after") or headers.get(_RESET)
+        found = seconds_of(header, clock) if header else None
+        if found is None:
+            return (None, False) if spoken is None else (spoken[0], spoken[1] < WHOLE)
+        told = found
+    wait, grain = told
+    if spoken is not None and wait - grain <= spoken[0] <= wait:
+        return spoken[0], spoken[1] < WHOLE or grain < WHOLE
+    return wait, grain < WHOLE
 
 
 def _stated(text: str) -> tuple[Stated | None, str]:
@@ -296,69 +289,3 @@ def _places(text: str, unit: str) -> bool | None:
     if "concurren" in text.lower() or "并发" in text:
         return True
     return False if unit else None
-
-
-_FINE, _WHOLE = 0.002, 1.0  # seconds to which a time is exact
-_UNIT = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "d": 86400.0}
-_WORDS = {"millisecond": "ms", "milliseconds": "ms", "second": "s", "seconds": "s", "sec": "s", "secs": "s"}
-_WORDS |= {"minute": "m", "minutes": "m", "min": "m", "mins": "m", "hour": "h", "hours": "h", "day": "d", "days": "d"}
-_UNITS = "|".join(sorted((*_UNIT, *_WORDS), key=len, reverse=True))
-
-# A number this large is a point in time: the year 1973 in milliseconds, in seconds.
-_MILLISECONDS, _SECONDS = 1e11, 1e8
-
-
-def _seconds(text: str, clock: _Clock) -> tuple[float, float] | None:
-    """Give the seconds that a text names, and how exact they are; None if it names none."""
-    number = _number(text)
-    if number is None:
-        if (found := _duration(text)) is not None:
-            return found
-        stamp = _point(text)
-        return None if stamp is None else (max(0.0, stamp - clock.now()), _WHOLE)
-    if number > _SECONDS:
-        stamp = number / 1000 if number > _MILLISECONDS else number
-        return max(0.0, stamp - clock.now()), _WHOLE
-    return max(0.0, number), _FINE if "." in text else _WHOLE
-
-
-def _number(text: str | None) -> float | None:
-    if not text or text[-1] in "sSmMhHdDzZ":  # a duration: no need to fail at it first
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if -1e15 < number < 1e15 else None
-
-
-def _duration(text: str) -> tuple[float, float] | None:
-    """Read ``6ms``, ``1.5s``, ``1m30s``; the commonest two shapes without a pattern."""
-    try:
-        if text[-2:] == "ms":
-            return float(text[:-2]) * 1e-3, _FINE
-        if text[-1:] == "s" and "m" not in text and "h" not in text:
-            return float(text[:-1]), _FINE if "." in text else _WHOLE
-    except ValueError:
-        pass
-    parts = re.findall(rf"([\d.]+)({_UNITS})", text, re.IGNORECASE)
-    if not parts or "".join(amount + unit for amount, unit in parts) != text:
-        return None
-    try:
-        total = sum(float(amount) * _UNIT[_WORDS.get(unit.lower(), unit.lower())] for amount, unit in parts)
-    except ValueError:
-        return None
-    fine = "." in text or any(_WORDS.get(unit.lower(), unit.lower()) in ("ms", "us", "µs", "ns") for _, unit in parts)
-    return total, _FINE if fine else _WHOLE
-
-
-def _point(text: str) -> float | None:
-    """Read a point in time as seconds since 1970: RFC 3339, or a date as HTTP writes it."""
-    from datetime import UTC, datetime  # 4 ms that only a date costs
-    from email.utils import parsedate_to_datetime
-
-    try:
-        stamp = datetime.fromisoformat(text) if text[:4].isdigit() else parsedate_to_datetime(text)
-        return (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None

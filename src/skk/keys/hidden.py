@@ -11,6 +11,7 @@ from .bucket import INFINITE, Bucket, Ledger, Mark
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .evidence import Stated
+    from .stated import Window
     from .ticket import Lease
 
 __all__ = ["Hidden"]
@@ -24,11 +25,12 @@ EXACT, WHOLE = 0.001, 1.0  # seconds to which a wait is exact
 class Hidden(Bucket):
     """A limit told in words."""
 
-    __slots__ = ("_limit", "_low", "_high")
+    __slots__ = ("_limit", "_low", "_high", "_window")
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, window: Window) -> None:
         super().__init__(now)
         self._limit, self._low, self._high = 0, 0.0, INFINITE
+        self._window: Window | None = window
 
     @staticmethod
     def told(which: str, stated: Stated | None, wait: float | None) -> bool:
@@ -42,7 +44,7 @@ class Hidden(Bucket):
         if short <= 0:
             return False
         if which == "tokens":
-            return stated.span is None or short > ROUNDING
+            return True
         return stated.span is not None and _near(short / wait, stated.limit / stated.span)
 
     def hear(
@@ -54,13 +56,19 @@ class Hidden(Bucket):
             self._limit, self._low, self._high, self.rate = limit, 0.0, INFINITE, None
         short, grain = used + stated.requested - limit, EXACT if exact else WHOLE
         low = max(0.0, (short - ROUNDING) / (wait + EXACT))
-        high = (short + ROUNDING) / max(wait - grain, EXACT / 2)
+        high = (short + ROUNDING) / (wait - grain) if wait > grain else INFINITE
         if low > self._high or high < self._low:  # the rate has changed
             self._low, self._high = 0.0, INFINITE
         self._low, self._high = max(self._low, low), min(self._high, high)
+        self._exchange(limit)
         known, self.cap = self.rate is not None, float(limit)
         named = limit / stated.span if stated.span else 0.0
-        self.rate = named if self._low <= named <= self._high else (self._low + self._high) / 2
+        if self._low <= named <= self._high:
+            self.rate = named
+        elif self._high < INFINITE:
+            self.rate = (self._low + self._high) / 2
+        if self.rate is None:
+            return
         if not known:
             self.fill(now)
             self.heard = now
@@ -69,6 +77,14 @@ class Hidden(Bucket):
         left = float(limit - used)
         shift = self.rate * (now - lease.at) - ledger.since(lease.number, mark)
         self.believe(now, shift, left, left, newest=True)
+
+    def _exchange(self, limit: int) -> None:
+        """Narrow the bracket by what other keys know of the window, and theirs by this one."""
+        if self._window is not None:
+            if bounds := self._window.exchange(limit, self._low, self._high):
+                self._low, self._high = bounds
+            else:
+                self._window = None
 
 
 def _near(rate: float, named: float) -> bool:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from .ticket import Lease
 
+    # of requests and of tokens: of limits that headers state, and of those told in words
+    Windows = tuple[tuple[Window, Window], tuple[Window, Window]]
+
 __all__ = ["Account", "Key", "Lane"]
 
 # Slow start: so many in flight on a key of which nothing is known, one more for each success, until so many.
@@ -61,16 +64,19 @@ class Account:
     Keys of one organisation turn out to share theirs; then their lanes hold the same account.
     """
 
-    __slots__ = ("ledger", "stated", "felt", "hidden")
+    __slots__ = ("ledger", "stated", "felt", "hidden", "_windows")
 
-    def __init__(self, now: float, window: Window, per_minute: float | None) -> None:
+    def __init__(self, now: float, windows: tuple[Window, Window], per_minute: float | None) -> None:
         self.ledger = Ledger()
-        self.stated = Stated(now, window)
+        self._windows = windows  # of limits that headers state, and of those told in words
+        self.stated = Stated(now, windows[0])
         self.felt: Felt | None = None
         self.hidden: Hidden | None = None
         self.ledger.buckets.append(self.stated)
         if per_minute is not None:
-            self.ledger.buckets.append(Bucket(now, per_minute / 60.0, float(per_minute)))
+            declared = Bucket(now, per_minute / 60.0, float(per_minute))
+            declared.slack = 0.0  # a user's word is exact
+            self.ledger.buckets.append(declared)
 
     def feel(self, felt: Felt | None) -> None:
         """Put a felt rate in the place of the last."""
@@ -80,9 +86,11 @@ class Account:
         if felt is not None:
             self.ledger.buckets.append(felt)
 
-    def absorb(self, other: Account) -> None:
+    def absorb(self, now: float, other: Account) -> None:
         """Become the account of another key too: of what both believe, the lower is believed."""
         mine, theirs = self.stated, other.stated
+        mine.advance(now)
+        theirs.advance(now)
         mine.level = min(mine.level, theirs.level)
         mine.newest = max(mine.newest, theirs.newest)
         if theirs.rate is not None:
@@ -93,7 +101,7 @@ class Account:
     def tell(self, now: float) -> Hidden:
         """Give the limit told in words; there is one from now on."""
         if self.hidden is None:
-            self.hidden = Hidden(now)
+            self.hidden = Hidden(now, self._windows[1])
             self.ledger.buckets.append(self.hidden)
         return self.hidden
 
@@ -109,10 +117,11 @@ class Lane:
 
     __slots__ = (
         *("index", "key", "until", "room", "in_flight", "closed", "standing", "places", "requests", "tokens"),
-        *("served", "strikes", "struck_at", "served_at", "returning", "window", "first_at", "largest", "organization"),
+        *("served", "strikes", "struck_at", "served_at", "returning", "rested_at", "window", "first_at", "largest"),
+        "organization",
     )
 
-    def __init__(self, index: int, key: Key, now: float, windows: tuple[Window, Window]) -> None:
+    def __init__(self, index: int, key: Key, now: float, windows: Windows) -> None:
         self.index = index
         self.key = key
         self.until = -INFINITE
@@ -127,6 +136,7 @@ class Lane:
         self.served = self.strikes = 0
         self.struck_at = self.served_at = -INFINITE
         self.returning = False  # from a long rest
+        self.rested_at = -INFINITE  # when that was heard
         self.first_at: float | None = None
         self.largest = INFINITE  # tokens of the largest request it takes
         self.organization: str | None = None
@@ -145,7 +155,7 @@ class Lane:
         if fits > at:
             at = fits
         fits = self.tokens.ledger.ready(now, cost)
-        return fits if fits > at else at
+        return fits if fits > at else at  # noqa: FURB136  # max() costs twice that
 
     def take(self, now: float, lease: Lease) -> None:
         """Charge an attempt."""
@@ -157,7 +167,7 @@ class Lane:
             self.first_at = now
         lease.lane, lease.key = self, key.identity
         lease.count = self.in_flight
-        lease.extra = self.places.taken(self.in_flight)
+        lease.extra = self.places.taken(now, self.in_flight)
         lease.chance = self.closed
         if self.closed:
             key.standing.on_trial = key.standing.trouble is not None
@@ -165,6 +175,11 @@ class Lane:
         lease.requests, lease.tokens = self.requests.ledger, self.tokens.ledger
         lease.requests_mark = lease.requests.charge(now, 1.0)
         lease.tokens_mark = lease.tokens.charge(now, lease.cost)
+
+    def leave(self) -> None:
+        """Learn that an attempt is over."""
+        self.in_flight -= 1
+        self.key.in_flight -= 1
 
     def give_back(self, lease: Lease) -> None:
         """Take a charge back: the service has not counted the attempt."""
@@ -186,18 +201,16 @@ class Lane:
         if seen.organization is not None:
             self.organization = seen.organization
         if seen.requests is not None and self.requests.ledger is lease.requests:
-            wait = seen.wait if refused and seen.exact and seen.which == "requests" else None
-            missing = None if wait is None else (1.0, wait)
+            missing = _missing(seen, "requests", seen.requests, 1.0) if refused else None
             self.requests.stated.hear(now, lease, lease.requests_mark, lease.requests, seen.requests, missing)
             if self.requests.felt is not None:
                 self.requests.feel(None)
         if seen.tokens is not None and self.tokens.ledger is lease.tokens:
-            wait = seen.wait if refused and seen.exact and seen.which == "tokens" else None
-            missing = None if wait is None else (lease.cost, wait)
+            missing = _missing(seen, "tokens", seen.tokens, lease.cost) if refused else None
             self.tokens.stated.hear(now, lease, lease.tokens_mark, lease.tokens, seen.tokens, missing)
             if self.tokens.felt is not None:
                 self.tokens.feel(None)
-        if not refused:
+        if not refused and lease.at >= self.rested_at:
             if self.window < INFINITE and not self.returning and self._limits_known():
                 self.window = INFINITE
                 self.measure()
@@ -219,7 +232,9 @@ class Lane:
         self.key.served += 1
         self.strikes, self.served_at = 0, now
         self.places.served(lease, now)
-        if self.window < INFINITE:
+        if lease.at < self.rested_at:
+            pass  # it was sent before the rest, and says nothing of what comes after
+        elif self.window < INFINITE:
             self.window += 1
             if self.window > LAST_WINDOW:
                 self.window = INFINITE
@@ -239,11 +254,11 @@ class Lane:
         if self.strikes >= MOST_STRIKES and others_serve:
             rest = min(LAST_STRIKE_REST, FIRST_STRIKE_REST * 2.0 ** min(self.strikes - MOST_STRIKES, 10))
             self.until = max(self.until, now + rest)
-            self.come_back_slowly()
+            self.come_back_slowly(now)
 
-    def come_back_slowly(self) -> None:
+    def come_back_slowly(self, now: float) -> None:
         """Let one attempt go alone first: whoever waits for this key must not fall upon it."""
-        self.returning, self.window = True, 1
+        self.returning, self.window, self.rested_at = True, 1, now
         self.measure()
 
     def refuse(self, now: float, lease: Lease, seen: Seen) -> None:
@@ -276,7 +291,7 @@ class Lane:
 
     def _cool(self, now: float, account: Account, cost: float, wait: float, *, exact: bool) -> None:
         if wait > LONG_REST:
-            self.come_back_slowly()
+            self.come_back_slowly(now)
         stated = account.stated
         if not exact and wait <= LONGEST_ROUNDED and not stated.fine and stated.rate and now - stated.heard > 2:
             wait = max(wait - 1.0, stated.ready(now, cost) - now)
@@ -317,3 +332,12 @@ class Lane:
         self.places.forget()
         self.window = INFINITE
         self.measure()
+
+
+def _missing(seen: Seen, which: str, limits: Limits, cost: float) -> tuple[float, float] | None:
+    """Give what an attempt costs and the exact wait until that fits, if this is the limit that refused it."""
+    if seen.which != which or seen.wait is None or not seen.exact:
+        return None
+    if which == "tokens" and seen.stated is not None:
+        cost = float(seen.stated.requested)
+    return None if limits.remaining >= cost else (cost, seen.wait)

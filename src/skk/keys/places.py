@@ -32,13 +32,13 @@ class Places:
         count: how many there are; None while nothing speaks for a limit.
     """
 
-    __slots__ = ("count", "_full", "_patience", "_refused_at", "_freed_at", "_doubts")
+    __slots__ = ("count", "_full", "_patience", "_refused_at", "_freed_at", "_extra_at", "_doubts")
 
     def __init__(self) -> None:
         self.count: int | None = None
         self._full = 0  # successes with all places taken since the last try of one more
         self._patience = FIRST_PATIENCE
-        self._refused_at = self._freed_at = -INFINITE
+        self._refused_at = self._freed_at = self._extra_at = -INFINITE
         self._doubts = 0
 
     @property
@@ -48,11 +48,11 @@ class Places:
             return INFINITE
         return self.count + 1 if self._full >= self._patience else self.count
 
-    def taken(self, in_flight: int) -> bool:
+    def taken(self, now: float, in_flight: int) -> bool:
         """Learn of a new attempt. True if it is one more than the places known."""
         if self.count is None or in_flight <= self.count:
             return False
-        self._full = 0
+        self._full, self._extra_at = 0, now
         return True
 
     def served(self, lease: Lease, now: float) -> None:
@@ -80,6 +80,9 @@ class Places:
             rate_known: whether a rate was felt already.
         """
         count = self.count
+        if count is not None and not lease.extra and abs(lease.at - self._extra_at) < CAME_FREE:
+            lease.extra = True  # the one more has overtaken it
+            lease.count = count + 1
         if count is not None and lease.at > self._refused_at and not lease.extra:
             self._doubts += 1
         if not certain and (not others or rate_known or self._doubts >= MOST_DOUBTS):

@@ -10,11 +10,12 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 
 from .bucket import INFINITE
-from .ticket import Ticket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
+
+    from .ticket import Ticket
 
 __all__ = ["FairQueue"]
 

@@ -164,8 +164,7 @@ class Scheduler:
         key, desk = lane.key, self._desks[ticket.model]
         known = lease.epoch == self._epoch
         if known:
-            lane.in_flight -= 1
-            key.in_flight -= 1
+            lane.leave()
             desk.stirred = True
             if key.most < INFINITE:
                 self._stir(key)
@@ -180,7 +179,7 @@ class Scheduler:
         key = lane.key
         if kind is Outcome.OK:
             if lane.closed:
-                self._restore(lane)
+                self._restore(lease)
             desk.hear(now, lease, seen)
             lane.succeed(now, lease, waited_for=bool(desk.queue))
             desk.count(seen, lease.ticket)
@@ -211,9 +210,10 @@ class Scheduler:
         if kind is Outcome.BAD:
             return Verdict.RAISE
         if kind is Outcome.LIMITED:
+            if seen.which == "tokens" and seen.stated is not None:
+                ticket.asked = max(ticket.asked, seen.stated.requested)
             if seen.stated is None or not seen.stated.hopeless:
                 return Verdict.AGAIN
-            ticket.asked = max(ticket.asked, seen.stated.requested)
             lanes = self._desks[ticket.model].lanes
             larger = any(not other.closed and other.largest >= ticket.asked for other in lanes)
             return Verdict.AGAIN if larger else Verdict.RAISE
@@ -287,10 +287,11 @@ class Scheduler:
         standing.retire(now, trouble, on_trial=on_trial)
         self._changed(lane.key)
 
-    def _restore(self, lane: Lane) -> None:
+    def _restore(self, lease: Lease) -> None:
+        lane = lease.lane
         lane.key.standing.restore()
         lane.standing.restore()
-        lane.come_back_slowly()
+        lane.come_back_slowly(lease.at)
         self._changed(lane.key)
 
     def _unanswered(self, now: float, lane: Lane) -> None:

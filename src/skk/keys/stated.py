@@ -39,13 +39,13 @@ class Window:
     def __init__(self) -> None:
         self.low, self.high = 0.0, INFINITE
 
-    def misses(self, low: float, high: float) -> bool:
-        """Whether a key's own bracket lies beside this one."""
-        return low > self.high * (1 + _TOUCH) or high < self.low * (1 - _TOUCH)
-
-    def narrow(self, low: float, high: float) -> None:
-        """Take a key's own bracket in."""
-        self.low, self.high = max(self.low, low), min(self.high, high)
+    def exchange(self, limit: int, low: float, high: float) -> tuple[float, float] | None:
+        """Take in a rate's bracket, and give it back narrowed; None if that key has a time of its own."""
+        shortest, longest = limit / high, limit / low if low else INFINITE
+        if shortest > self.high * (1 + _TOUCH) or longest < self.low * (1 - _TOUCH):
+            return None
+        self.low, self.high = max(self.low, shortest), min(self.high, longest)
+        return max(low, limit / self.high), min(high, limit / self.low) if self.low else high
 
 
 class Stated(Bucket):
@@ -158,18 +158,14 @@ class Stated(Bucket):
 
     def _exchange(self, limit: int) -> None:
         """Narrow the bracket by what other keys know of the window, and theirs by this one."""
-        window = self._window
-        if window is None:
-            return
-        low, high = limit / self.high, limit / self.low if self.low else INFINITE
-        if window.misses(low, high):
-            self._window = None  # counted in a time of its own
-            return
-        window.narrow(low, high)
-        self.low, self.high = max(self.low, limit / window.high), min(self.high, limit / window.low)
+        if self._window is not None:
+            if bounds := self._window.exchange(limit, self.low, self.high):
+                self.low, self.high = bounds
+            else:
+                self._window = None
 
     def _paired(self, sent: float, net: float, limits: Limits) -> float | None:
-        """Give the rate that two answers of a busy stretch show: what was charged between, over how much later it is full."""
+        """Give the rate between two answers of a busy stretch: what was charged, over how much later it is full."""
         full = sent + limits.reset
         anchor = self._anchor
         if anchor is None or anchor[0] <= sent or sent - anchor[2] > LONGEST_PAIR:
@@ -179,7 +175,7 @@ class Stated(Bucket):
         return None
 
     def _compared(self, sent: float, net: float, limits: Limits) -> float | None:
-        """Give the rate nearest to the old one that two answers allow whose `reset` is too coarse: charged, less what is gone."""
+        """Give the rate nearest to the old one that two answers allow whose `reset` is too coarse for a pair."""
         left, anchor = limits.remaining, self._anchor
         if anchor is None or left >= limits.limit - 1 or sent - anchor[2] > LONGEST_PAIR:
             self._anchor = (left, net, sent)
@@ -193,6 +189,6 @@ class Stated(Bucket):
         self._anchor = None
 
     def pace(self, now: float, cap: float, level: float) -> None:
-        """Learn that the limit is held over less time than stated: only so much at once, and headers tell just the rate."""
+        """Learn that it is held over less time than stated: so much at once, and headers tell just the rate."""
         self.paced, self.cap = True, cap
         self.level, self.at = min(cap, level), now
