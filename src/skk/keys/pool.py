@@ -8,8 +8,7 @@ import os
 import time
 from collections import deque
 from copy import copy
-from functools import partial
-from threading import Lock
+from threading import RLock
 from weakref import WeakSet
 
 from skk.config import Secret
@@ -148,7 +147,7 @@ class AKPool:
             tpm=_hint("tpm", tpm),
             max_concurrency=_hint("max_concurrency", max_concurrency),
         )
-        self._lock = _Lock(self)
+        self._lock: Any = RLock()  # taken by `with` alone: Ctrl-C may come anywhere, and the collector
         self._gone: deque[Ticket] = deque()  # who has left, and is not out of the books yet
         self._barred: dict[str, ChatRequestError] = {}  # what the service last said of a model that a key may not ask
         self._watcher: Ticket | None = None  # it watches the clock for all
@@ -162,11 +161,13 @@ class AKPool:
         Raises:
             EmptyPoolError: the last key was removed.
         """
-        with self._lock:
-            if not self._secrets:
-                raise EmptyPoolError
-            secret: Any = self._scheduler.fetch(self._clock())
+        secret: Any = self._do(self._fetch)
         return str(secret.reveal())
+
+    def _fetch(self) -> Hashable:
+        if not self._secrets:
+            raise EmptyPoolError
+        return self._scheduler.fetch(self._clock())
 
     def add(self, key: str) -> None:
         """Add a key at the end of the rotation; one that is there already stays what it is.
@@ -174,11 +175,12 @@ class AKPool:
         Raises:
             InvalidKeyError: the key cannot be one.
         """
-        secret = _secret(key)
-        with self._lock:
-            self._secrets[secret] = None
-            self._scheduler.add(self._clock(), secret)
-            self._step()
+        self._do(self._add, _secret(key))
+
+    def _add(self, secret: Secret) -> None:
+        self._secrets[secret] = None
+        self._scheduler.add(self._clock(), secret)
+        self._step()
 
     def remove(self, key: str) -> None:
         """Remove a key, given itself or by its fingerprint: it gets no new request, and what is in flight ends.
@@ -186,19 +188,23 @@ class AKPool:
         Raises:
             KeyError: it is not in the pool.
         """
-        with self._lock:
-            found = [secret for secret in self._secrets if key in (secret.fingerprint, secret.reveal())]
-            if not found:
-                raise KeyError("this key is not in the pool: pool.stats() tells which are")
-            for secret in found:
-                del self._secrets[secret]
-                self._scheduler.remove(self._clock(), secret)
-            self._step()
+        self._do(self._remove, key)
+
+    def _remove(self, key: str) -> None:
+        found = [secret for secret in self._secrets if key in (secret.fingerprint, secret.reveal())]
+        if not found:
+            raise KeyError("this key is not in the pool: pool.stats() tells which are")
+        for secret in found:
+            del self._secrets[secret]
+            self._scheduler.remove(self._clock(), secret)
+        self._step()
 
     def stats(self) -> list[dict[str, Any]]:
         """Tell what is known of each key, in list order, as JSON-able values; seconds and counts."""
-        with self._lock:
-            return [stat(facts) for facts in self._scheduler.states(self._clock())]
+        return [stat(facts) for facts in self._do(self._states)]
+
+    def _states(self) -> list[KeyFacts]:
+        return self._scheduler.states(self._clock())
 
     def told(self, most: int | None = None) -> list[str]:
         """Name the keys by their fingerprints, in list order, each with what keeps it from serving."""
@@ -243,12 +249,9 @@ class AKPool:
             retries: how often trouble of the service may be tried again.
         """
         patience = min(patience, self.max_wait)
-        with self._lock:
-            now = self._clock()
-            ticket = self._scheduler.submit(
-                now, model or "", caller, characters, max_tokens, now + patience, retries=retries
-            )
-        return Place(self, ticket, now, patience)
+        now = self._clock()
+        asked = (now, model or "", caller, characters, max_tokens, now + patience)
+        return Place(self, self._do(self._scheduler.submit, *asked, retries=retries), now, patience)
 
     def _step(self, mine: Ticket | None = None) -> None:
         """Serve who can be served, and see that somebody watches the clock. The lock is held."""
@@ -268,31 +271,36 @@ class AKPool:
                 scheduler.withdraw(self._clock(), ticket)
 
     def _look(self, place: Place) -> Lease | float:
+        found: Lease | float | None = self._do(self._found, place)
+        if found is None:
+            raise self._refused(place.ticket, self._do(self._states))
+        return found
+
+    def _found(self, place: Place) -> Lease | float | None:
         scheduler, ticket = self._scheduler, place.ticket
-        with self._lock:
-            now = self._clock()
-            if ticket.lease is None and ticket.refusal is None:
-                if place.paused:
-                    place.paused = False
-                    ticket.tried = frozenset()
-                    self._back(place, now)
-                self._step(ticket)
-            if ticket.lease is not None:
-                place.left -= now - place.since
-                return _Held(self, place, ticket.lease)
-            if ticket.refusal is None and now < ticket.deadline:
-                late = self._looks_at + _LATE
-                if scheduler.head is ticket or now > late:
-                    self._watcher, self._looks_at = ticket, min(scheduler.wake, ticket.deadline)
-                    return max(0.0, self._looks_at - now)
-                if self._watcher is ticket:
-                    self._watcher = None  # it sleeps for long: it is woken when it is the first again
-                return max(0.0, min(ticket.deadline, late + scheduler.waiting / _EACH) - now)
-            if ticket.refusal is None:
-                scheduler.withdraw(now, ticket)
-                ticket.refusal = Refusal(Why.COOLING, 0.0)
-            states = scheduler.states(now)
-        raise self._refused(ticket, states)
+        now = self._clock()
+        if ticket.lease is None and ticket.refusal is None:
+            if place.paused:
+                place.paused = False
+                ticket.tried = frozenset()
+                self._back(place, now)
+            self._step(ticket)
+        if ticket.lease is not None:
+            place.left -= now - place.since
+            return _Held(self, place, ticket.lease)
+        if ticket.refusal is not None:
+            return None
+        if now >= ticket.deadline:
+            scheduler.withdraw(now, ticket)
+            ticket.refusal = Refusal(Why.COOLING, 0.0)
+            return None
+        late = self._looks_at + _LATE
+        if scheduler.head is ticket or now > late:
+            self._watcher, self._looks_at = ticket, min(scheduler.wake, ticket.deadline)
+            return max(0.0, self._looks_at - now)
+        if self._watcher is ticket:
+            self._watcher = None  # it sleeps for long: it is woken when it is the first again
+        return max(0.0, min(ticket.deadline, late + scheduler.waiting / _EACH) - now)
 
     def _back(self, place: Place, now: float) -> None:
         """Put a request that was refused back in its place."""
@@ -307,9 +315,19 @@ class AKPool:
         does the work then.
         """
         self._gone.append(ticket)
-        while self._gone and self._lock.try_to():
-            self._tidy()
-            self._lock.release()
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Take all out of the books who have left, if nobody else has the books in hand."""
+        lock = self._lock
+        while self._gone and not lock._is_owned():  # noqa: SLF001  # it has no other word for it
+            try:
+                if not lock.acquire(blocking=False):
+                    return
+                self._tidy()
+            finally:
+                if lock._is_owned():  # noqa: SLF001
+                    lock.release()
 
     def _tidy(self) -> None:
         """Take all out of the books who have left. The lock is held."""
@@ -319,27 +337,36 @@ class AKPool:
             self._scheduler.withdraw(self._clock(), ticket)
         self._step()
 
+    def _do(self, work: Callable[..., Any], *given: Any, **more: Any) -> Any:
+        """Do something with the books: alone, and after all who have left are out of them."""
+        try:
+            with self._lock:
+                if self._gone:
+                    self._tidy()
+                return work(*given, **more)
+        finally:
+            if self._gone:
+                self._sweep()
+
     def _heard(self, attempt: Attempt, seen: Seen) -> None:
-        with self._lock:
-            self._scheduler.headers(self._clock(), attempt, seen)
-            self._step()
+        self._scheduler.headers(self._clock(), attempt, seen)
+        self._step()
 
     def _settle(self, place: Place, attempt: Attempt, seen: Seen) -> Verdict:
         """Take in how an attempt ended, and say what is to be done. AGAIN: it is back in the queue, or has a key."""
         ticket, scheduler = place.ticket, self._scheduler
-        with self._lock:
-            now = self._clock()
-            verdict = scheduler.settle(now, attempt, seen)
-            if verdict is Verdict.AGAIN and _is_passing(seen) and not scheduler.has_fresh(now, ticket):
-                verdict = Verdict.DONE  # the turn may come back, after a while
-            if verdict is Verdict.AGAIN:
-                self._back(place, now)
-            else:
-                ticket.lease, place.paused = None, True
-            self._step(ticket)
-            if ticket.refusal is not None and ticket.refusal.why is Why.BARRED:
-                verdict = Verdict.RAISE  # what the service says of the model says more than we could
-            return verdict
+        now = self._clock()
+        verdict = scheduler.settle(now, attempt, seen)
+        if verdict is Verdict.AGAIN and _is_passing(seen) and not scheduler.has_fresh(now, ticket):
+            verdict = Verdict.DONE  # the turn may come back, after a while
+        if verdict is Verdict.AGAIN:
+            self._back(place, now)
+        else:
+            ticket.lease, place.paused = None, True
+        self._step(ticket)
+        if ticket.refusal is not None and ticket.refusal.why is Why.BARRED:
+            verdict = Verdict.RAISE  # what the service says of the model says more than we could
+        return verdict
 
     def _refused(self, ticket: Ticket, states: list[KeyFacts]) -> ChatRequestError:
         """Give the error of one who gets no key."""
@@ -446,7 +473,7 @@ class _Held(Lease):
     def heard(self, response: Any) -> None:
         headers = pick(response.headers.raw)
         if not self._attempt.heard and headers:
-            self._pool._heard(self._attempt, read(Outcome.OK, headers, wall=time.time()))  # noqa: SLF001
+            self._pool._do(self._pool._heard, self._attempt, read(Outcome.OK, headers, wall=time.time()))  # noqa: SLF001
 
     def served(self, usage: Mapping[str, Any] | None) -> None:
         self._over = True
@@ -454,7 +481,7 @@ class _Held(Lease):
         if usage is not None:
             seen.prompt_tokens = _count(usage, "prompt_tokens")
             seen.completion_tokens = _count(usage, "completion_tokens")
-        self._pool._settle(self._place, self._attempt, seen)  # noqa: SLF001
+        self._pool._do(self._pool._settle, self._place, self._attempt, seen)  # noqa: SLF001
 
     def report(self, failure: Failure) -> bool:
         self._over = True
@@ -462,7 +489,7 @@ class _Held(Lease):
         wish = pool._told_of(place, failure)  # noqa: SLF001
         if failure.kind is Kind.BARRED and isinstance(failure.error, ChatRequestError):
             pool._barred[place.ticket.model] = copy(failure.error)  # noqa: SLF001
-        verdict = pool._settle(place, self._attempt, _seen(failure, wish))  # noqa: SLF001
+        verdict = pool._do(pool._settle, place, self._attempt, _seen(failure, wish))  # noqa: SLF001
         if wish is not None:  # then it was the key's, whatever we took it for
             failure.kind = Kind.REJECTED if wish == "retire" else Kind.RATE_LIMITED
         if verdict is Verdict.RAISE and failure.kind is not Kind.REFUSED:
@@ -474,30 +501,6 @@ class _Held(Lease):
     ) -> None:
         if kind is not None or not self._over:
             self._place.leave()
-
-
-class _Lock:
-    """The pool's lock. Who has left meanwhile is out of the books when it is taken, and when it was given back."""
-
-    __slots__ = ("_lock", "_pool", "release", "try_to")
-
-    def __init__(self, pool: AKPool) -> None:
-        self._pool = pool
-        self._lock = lock = Lock()
-        self.release = lock.release
-        self.try_to = partial(lock.acquire, blocking=False)
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        if self._pool._gone:  # noqa: SLF001  # ours
-            self._pool._tidy()  # noqa: SLF001
-
-    def __exit__(self, *error: object) -> None:
-        self.release()
-        pool = self._pool
-        while pool._gone and self.try_to():  # noqa: SLF001
-            pool._tidy()  # noqa: SLF001
-            self.release()
 
 
 def _is_passing(seen: Seen) -> bool:
@@ -554,7 +557,7 @@ _pools: WeakSet[AKPool] = WeakSet()
 def _start_anew() -> None:
     """In a forked child: another thread may have held the lock, and who waits and what is in flight is the parent's."""
     for pool in list(_pools):
-        pool._lock = _Lock(pool)  # noqa: SLF001
+        pool._lock = RLock()  # noqa: SLF001
         pool._gone = deque()  # noqa: SLF001
         pool._watcher = None  # noqa: SLF001
         pool._scheduler.forked(pool._clock())  # noqa: SLF001
