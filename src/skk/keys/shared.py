@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .bucket import Bucket
+    from .lane import Windows
     from .ticket import Lease, Ticket
 
     Grant = Callable[[Ticket, Lane], None]
@@ -430,7 +431,7 @@ class SharedLane(Lane):
     requests: SharedAccount
     tokens: SharedAccount
 
-    def __init__(self, index: int, key: Key, now: float, windows: tuple[Window, Window]) -> None:
+    def __init__(self, index: int, key: Key, now: float, windows: Windows) -> None:
         super().__init__(index, key, now, windows)
         self.requests = SharedAccount(now, windows[0], key.rates[0])
         self.tokens = SharedAccount(now, windows[1], key.rates[1])
@@ -457,9 +458,9 @@ class SharedLane(Lane):
         given, self._given_back = self._given_back, None
         return given is lease
 
-    def come_back_slowly(self) -> None:
+    def come_back_slowly(self, now: float) -> None:
         """Let one attempt go alone first."""
-        super().come_back_slowly()
+        super().come_back_slowly(now)
         self.slowed = True
 
     def refuse(self, now: float, lease: Lease, seen: Seen) -> None:
@@ -502,16 +503,16 @@ class SharedAccount(Account):
     stated: Heard
     hidden: Overheard | None
 
-    def __init__(self, now: float, window: Window, per_minute: float | None) -> None:
-        super().__init__(now, window, per_minute)
-        self.stated = Heard(now, window)
+    def __init__(self, now: float, windows: tuple[Window, Window], per_minute: float | None) -> None:
+        super().__init__(now, windows, per_minute)
+        self.stated = Heard(now, windows[0])
         self.ledger.buckets[0] = self.stated
         self._told = 0.0  # the felt rate that was told last
 
     def tell(self, now: float) -> Hidden:
         """Give the limit told in words."""
         if self.hidden is None:
-            self.hidden = Overheard(now)
+            self.hidden = Overheard(now, self._windows[1])
             self.ledger.buckets.append(self.hidden)
         return self.hidden
 
@@ -583,8 +584,8 @@ class Overheard(Hidden):
 
     __slots__ = ("said",)
 
-    def __init__(self, now: float) -> None:
-        super().__init__(now)
+    def __init__(self, now: float, window: Window) -> None:
+        super().__init__(now, window)
         self.said: tuple[float, float, str] | None = None
 
     def believe(self, now: float, shift: float, low: float, high: float, *, newest: bool) -> None:
