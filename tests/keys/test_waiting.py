@@ -5,6 +5,7 @@ Each test holds the one key that there is, lets callers queue, and gives the key
 
 import asyncio
 import gc
+import math
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import time
 
 import pytest
 
+import skk
 from skk.errors import AllKeysRateLimitedError, AllKeysRejectedError, RequestDeadlineError
 from skk.keys import Lease
 from skk.openai import AKPool, Chat
@@ -317,7 +319,7 @@ def test_ctrl_c_in_the_middle_of_an_answer_gives_the_key_back(server, make, pool
 
 def program(source, *arguments):
     """Run a program in a process of its own and give what it printed."""
-    sources = os.path.join(os.path.dirname(__file__), os.pardir, os.pardir, "src")
+    sources = os.path.dirname(os.path.dirname(skk.__file__))
     environment = {**os.environ, "PYTHONPATH": sources, "PYTHONUTF8": "1"}
     command = [sys.executable, "-c", source, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
@@ -430,6 +432,24 @@ async def test_an_asynchronous_stream_that_is_left_gives_its_place_back(server, 
     assert "51" == await make(pool).async_request(QUESTION.format(50))
 
 
+@pytest.mark.parametrize("how", ["close", "drop"])
+def test_who_waits_for_a_stream_is_served_when_it_is_left(server, make, pool, loops, how):
+    """The key goes on to the next in the queue, and to the one after."""
+    server.delay(0.005)
+    stream = make(pool).stream_request("世界上最大的海洋是哪个?")
+    next(stream)
+    waiting = [Thread(make(pool).request, QUESTION.format(50))]
+    until(lambda: pool._scheduler.waiting == 1)
+    waiting.append(loops[0].start(make(pool).async_request(QUESTION.format(51))))
+    until(lambda: pool._scheduler.waiting == 2)
+    if how == "close":
+        stream.close()
+    del stream
+    gc.collect()
+    assert ["51", "52"] == [one.result(10) for one in waiting]
+    assert (0, 0) == books(pool)
+
+
 def test_a_stream_that_is_not_begun_holds_nothing(make, pool):
     """Only the first `next` asks."""
     stream = make(pool).stream_request("hi")
@@ -512,6 +532,18 @@ def test_waiters_are_told_when_they_wait_in_vain(server, make, pool, held, loops
     assert isinstance(task.exception(10), AllKeysRateLimitedError)
     assert time.monotonic() - began < LATE
     assert (1, (0, 0)) == (len(server.requests), books(pool))
+
+
+def test_whoever_waits_without_end_is_served(server, make, loops):
+    """`max_wait` may be infinite: no timer is asked for so much."""
+    pool = AKPool(["sk-waiting-key-1"], max_concurrency=1, max_wait=math.inf)
+    held = pool.enter("m", "the one who holds the key").look()
+    thread = Thread(make(pool).request, QUESTION.format(1))
+    task = loops[0].start(make(pool).async_request(QUESTION.format(2)))
+    until(lambda: pool._scheduler.waiting == 2)
+    time.sleep(0.05)
+    held.served(None)
+    assert ("2", "3") == (thread.result(), task.result(10))
 
 
 def test_a_short_rest_is_waited_for(ask, make, server):
