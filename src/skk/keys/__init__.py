@@ -6,7 +6,8 @@ the wire waits, in its own colour.
 
 from __future__ import annotations
 
+from .evidence import Outcome, outcome
 from .lease import Lease, OneKey
 from .pool import AKPool, KeyEvent, Place
 
-__all__ = ["AKPool", "KeyEvent", "Lease", "OneKey", "Place"]
+__all__ = ["AKPool", "KeyEvent", "Lease", "OneKey", "Outcome", "Place", "outcome"]

@@ -13,6 +13,7 @@ from skk import errors
 from skk.config import Secret
 from skk.errors.service import BY_STATUS
 from skk.failure import CallerFailed, Failure, Kind
+from skk.keys import Outcome, outcome
 from skk.texts import mark, say
 
 from .retired import RETIRED
@@ -31,14 +32,15 @@ _LIBRARIES = frozenset(
     {"httpx", "httpx2", "httpcore", "httpcore2", "h11", "h2", "anyio", "aiohttp", "ssl", "httpx_aiohttp"}
 )
 
-# Codes and types of a 429 that mean money: waiting does not bring it back.
-_SPENT = frozenset(
-    {
-        *("insufficient_quota", "credit_balance_exhausted", "organization_spend_limit_exceeded"),
-        *("organization_usage_limit_exceeded", "project_spend_limit_exceeded", "billing_hard_limit_reached"),
-    }
-)
-_OF_THE_MODEL = ("model_not_found", "model_not_allowed", "model_access_denied")
+# What an outcome of an attempt is to the turn.
+_KINDS = {
+    Outcome.LIMITED: Kind.RATE_LIMITED,
+    Outcome.OUT_OF_QUOTA: Kind.OUT_OF_QUOTA,
+    Outcome.REJECTED: Kind.REJECTED,
+    Outcome.BARRED: Kind.BARRED,
+    Outcome.FAULT: Kind.UNAVAILABLE,
+    Outcome.BAD: Kind.REFUSED,
+}
 
 _CONTEXT = ("context_length_exceeded", "string_above_max_length")
 
@@ -90,20 +92,12 @@ def _status(error: openai.APIStatusError, lease: Lease, base_url: str, model: st
     }
     sentence: str | None = None
     cls = BY_STATUS.get(status) or (errors.InternalServerError if status >= 500 else errors.APIStatusError)
-    kind = Kind.UNAVAILABLE if status in (408, 409) or status >= 500 else Kind.REFUSED
-    if status in (403, 404) and (code in _OF_THE_MODEL or "does not have access to model" in message):
-        kind = Kind.BARRED
-    elif status in (401, 403):
-        kind = Kind.REJECTED
-    elif status == 402 or (status == 429 and not _SPENT.isdisjoint((code, error.type or ""))):
-        kind = Kind.OUT_OF_QUOTA
-    elif status == 429:
-        kind = Kind.RATE_LIMITED
-    elif status == 400 and (code in _CONTEXT or "maximum context length" in message):
+    kind = _KINDS[outcome(status, code, error.type or "", message)]
+    if status == 400 and (code in _CONTEXT or "maximum context length" in message):
         cls = errors.ContextWindowExceededError
     elif status == 400 and error.param == "reasoning_effort" and "tools" in message:
         sentence, facts["model"] = _TOOLS_REFUSED, model
-    if status == 404 and model in RETIRED and (code == "model_not_found" or model in message):
+    elif status == 404 and model in RETIRED and (code == "model_not_found" or model in message):
         facts["model"], (facts["date"], facts["successor"]) = model, RETIRED[model]
         cls = errors.ModelRetiredError
     elif status in (404, 405) and base_url.rstrip("/").endswith("/chat/completions"):
