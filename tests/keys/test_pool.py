@@ -485,6 +485,20 @@ def test_who_waits_in_vain_is_told_when_that_is_known(make, clock):
     assert (0, 0) == books(pool)
 
 
+def test_the_time_of_answers_counts_against_a_requests_own_patience(make, clock):
+    """A request that has so many seconds has them for all; the pool's `max_wait` counts its waiting alone."""
+    for patience, found in ((50.0, AllKeysRateLimitedError), (math.inf, 20.0)):
+        place = place_in(make(KEYS[:1], max_wait=30.0), patience=patience)
+        lease = place.look()
+        clock.now += 40.0
+        lease.report(refused(retry_after=20.0))
+        if found == 20.0:
+            assert found == place.look()
+        else:
+            with pytest.raises(found):
+                place.look()
+
+
 def test_one_limited_key_among_waiting_keys_is_no_end(pool):
     """The smallest wait counts: others may be away for a day."""
     refuse_all(pool, *[Kind.RATE_LIMITED] * 3, retry_after=(86400.0, 3.0, 86400.0))

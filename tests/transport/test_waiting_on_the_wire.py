@@ -50,7 +50,7 @@ def books(pool):
     return sum(known["in_flight"] for known in pool.stats()), pool._scheduler.waiting
 
 
-@pytest.mark.parametrize("wait", [0.0, 5.0])
+@pytest.mark.parametrize("wait", [0.0, 0.05])
 def test_a_deadline_between_two_attempts_leaves_no_place(wire, pool, clock, wait):
     """The turn has the next key, or stands in the queue, when it is found to be too late: both are given back."""
     turn = turn_with(deadline=10.0)
@@ -76,6 +76,18 @@ def test_the_deadline_bounds_the_patience(wire, pool, clock):
     with pytest.raises(AllKeysRateLimitedError) as caught:
         wire.lease(turn)
     assert (12.0, (0, 0)) == (caught.value.retry_after, books(pool))
+
+
+def test_the_deadline_bounds_the_patience_after_a_slow_answer(wire, pool, clock):
+    """An answer uses up the deadline, though none of the patience: a wait beyond it is not begun."""
+    turn = turn_with(deadline=10.0)
+    for _ in range(2):
+        with wire.lease(turn) as lease:
+            clock.now += 4.9
+            lease.report(limited(12.0))
+    with pytest.raises(AllKeysRateLimitedError) as caught:
+        wire.lease(turn)
+    assert (7.1, (0, 0)) == (pytest.approx(caught.value.retry_after), books(pool))
 
 
 def test_each_attempt_has_a_lease_of_its_own(wire, pool):

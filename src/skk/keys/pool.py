@@ -245,13 +245,13 @@ class AKPool:
             caller: who asks: callers take turns.
             characters: how long the request is.
             max_tokens: how long its answer may be; None if it does not say.
-            patience: seconds that it can wait, if less than `max_wait`.
+            patience: seconds that it has for all, waiting and answers.
             retries: how often trouble of the service may be tried again.
         """
-        patience = min(patience, self.max_wait)
-        now = self._clock()
-        asked = (now, model or "", caller, characters, max_tokens, now + patience)
-        return Place(self, self._do(self._scheduler.submit, *asked, retries=retries), now, patience)
+        now, ends_at = self._clock(), self._clock() + patience
+        deadline = min(ends_at, now + self.max_wait)
+        asked = (now, model or "", caller, characters, max_tokens, deadline)
+        return Place(self, self._do(self._scheduler.submit, *asked, retries=retries), now, self.max_wait, ends_at)
 
     def _step(self, mine: Ticket | None = None) -> None:
         """Serve who can be served, and see that somebody watches the clock. The lock is held."""
@@ -305,7 +305,7 @@ class AKPool:
     def _back(self, place: Place, now: float) -> None:
         """Put a request that was refused back in its place."""
         place.since = now
-        place.ticket.deadline = now + place.left
+        place.ticket.deadline = min(now + place.left, place.ends_at)
         self._scheduler.requeue(now, place.ticket)
 
     def _withdraw(self, ticket: Ticket) -> None:
@@ -408,16 +408,18 @@ class Place:
 
     Attributes:
         left: seconds that it may still wait.
+        ends_at: when all must be over.
         paused: whether it is out of the queue, and comes back when it looks.
     """
 
-    __slots__ = ("_pool", "left", "paused", "since", "ticket")
+    __slots__ = ("_pool", "ends_at", "left", "paused", "since", "ticket")
 
-    def __init__(self, pool: AKPool, ticket: Ticket, since: float, left: float) -> None:
+    def __init__(self, pool: AKPool, ticket: Ticket, since: float, left: float, ends_at: float) -> None:
         self._pool = pool
         self.ticket = ticket
         self.since = since
         self.left = left
+        self.ends_at = ends_at
         self.paused = False
 
     @property
