@@ -91,3 +91,9 @@ def test_a_synchronous_request_loads_no_wire_of_the_other_colour(simulator):
     names = loaded(f'from skk.openai import Chat\nChat("sk-x", base_url={simulator.base_url!r}).request("50?")')
     assert "skk.transport.sync" in names
     assert names & {"skk.transport.aio", "openai.resources.chat.completions.completions"} == set()
+
+
+def test_who_has_one_key_loads_no_scheduler(simulator):
+    """A pool and all that it learns with cost 5 ms: only who has several keys pays for them."""
+    code = f'from skk.openai import Chat\nChat("sk-x", base_url={simulator.base_url!r}).request("50?")'
+    assert {"skk.keys", "skk.keys.lease"} == {name for name in loaded(code) if name.startswith("skk.keys")}

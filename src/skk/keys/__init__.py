@@ -1,13 +1,27 @@
 """Who pays: which api key serves next, and what a failure means for it.
 
 `schedule` decides and is a pure state machine: the time is handed in. `pool` adds the lock, and wakes who waits;
-the wire waits, in its own colour.
+the wire waits, in its own colour. `shared` keeps the books in Redis. Who has one key loads none of these.
 """
 
 from __future__ import annotations
 
-from .evidence import Outcome, outcome
 from .lease import Lease, OneKey
-from .pool import AKPool, KeyEvent, Place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .evidence import Outcome, outcome
+    from .pool import AKPool, KeyEvent, Place
 
 __all__ = ["AKPool", "KeyEvent", "Lease", "OneKey", "Outcome", "Place", "outcome"]
+
+_HOME = {"AKPool": ".pool", "KeyEvent": ".pool", "Place": ".pool", "Outcome": ".evidence", "outcome": ".evidence"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(_HOME[name], __name__), name)
+    return value

@@ -227,6 +227,7 @@ def _checked(api_key: Any) -> Payer:
 
 
 def _source(paying: Payer | None) -> AKPool | OneKey:
-    from skk.keys import AKPool, OneKey
+    from skk.keys import OneKey
 
-    return paying if isinstance(paying, AKPool) else OneKey(paying)
+    pool: Any = paying  # told by its face, as above
+    return pool if hasattr(paying, "enter") else OneKey(paying)

@@ -13,7 +13,6 @@ from skk import errors
 from skk.config import Secret
 from skk.errors.service import BY_STATUS
 from skk.failure import CallerFailed, Failure, Kind
-from skk.keys import Outcome, outcome
 from skk.texts import mark, say
 
 from .retired import RETIRED
@@ -32,14 +31,14 @@ _LIBRARIES = frozenset(
     {"httpx", "httpx2", "httpcore", "httpcore2", "h11", "h2", "anyio", "aiohttp", "ssl", "httpx_aiohttp"}
 )
 
-# What an outcome of an attempt is to the turn.
+# What the outcome of an attempt is to the turn.
 _KINDS = {
-    Outcome.LIMITED: Kind.RATE_LIMITED,
-    Outcome.OUT_OF_QUOTA: Kind.OUT_OF_QUOTA,
-    Outcome.REJECTED: Kind.REJECTED,
-    Outcome.BARRED: Kind.BARRED,
-    Outcome.FAULT: Kind.UNAVAILABLE,
-    Outcome.BAD: Kind.REFUSED,
+    "limited": Kind.RATE_LIMITED,
+    "out_of_quota": Kind.OUT_OF_QUOTA,
+    "rejected": Kind.REJECTED,
+    "barred": Kind.BARRED,
+    "fault": Kind.UNAVAILABLE,
+    "bad": Kind.REFUSED,
 }
 
 _CONTEXT = ("context_length_exceeded", "string_above_max_length")
@@ -82,6 +81,8 @@ def classify(error: Exception, lease: Lease, *, base_url: str, model: str | None
 
 
 def _status(error: openai.APIStatusError, lease: Lease, base_url: str, model: str | None) -> Failure:
+    from skk.keys import outcome  # 2 ms, for failures alone
+
     status, code = error.status_code, error.code or ""
     message = _message(error)
     facts: dict[str, Any] = {
@@ -92,7 +93,7 @@ def _status(error: openai.APIStatusError, lease: Lease, base_url: str, model: st
     }
     sentence: str | None = None
     cls = BY_STATUS.get(status) or (errors.InternalServerError if status >= 500 else errors.APIStatusError)
-    kind = _KINDS[outcome(status, code, error.type or "", message)]
+    kind = _KINDS[outcome(status, code, error.type or "", message).value]
     if status == 400 and (code in _CONTEXT or "maximum context length" in message):
         cls = errors.ContextWindowExceededError
     elif status == 400 and error.param == "reasoning_effort" and "tools" in message:
