@@ -230,4 +230,4 @@ def _source(paying: Payer | None) -> AKPool | OneKey:
     from skk.keys import OneKey
 
     pool: Any = paying  # told by its face, as above
-    return pool if hasattr(paying, "enter") else OneKey(paying)
+    return pool if hasattr(pool, "enter") else OneKey(pool)
