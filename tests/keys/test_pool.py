@@ -345,6 +345,30 @@ def test_where_all_keys_were_tried_trouble_of_the_service_waits(make, clock):
     assert (KEYS[0], (1, 0)) == (place.look().secret.reveal(), books(pool))
 
 
+def test_who_waits_for_another_key_keeps_nobody_from_the_one_that_he_has_tried(make):
+    """A request that had trouble with the first key waits for the second; who comes after takes the first."""
+    pool = make(KEYS[:2], rpm={KEYS[1]: 60})
+    for number in range(200):  # until the second has nothing left for this second
+        lease_of(pool, caller=number).served(None)
+    place = place_in(pool, retries=5)
+    lease = place.look()
+    assert (KEYS[0], True) == (lease.secret.reveal(), lease.report(refused(Kind.UNAVAILABLE)))
+    assert 0 < place.look() < 1
+    assert KEYS[0] == lease_of(pool, caller="who comes after").secret.reveal()
+
+
+def test_a_key_that_others_use_is_not_waited_for_after_trouble(make, clock):
+    """It may be busy for long: after a pause the key that had trouble is asked again."""
+    pool = make(KEYS[:2], max_concurrency=1)
+    first, busy = lease_of(pool), lease_of(pool, caller="another")
+    place = place_in(pool, retries=5)
+    first.served(None)
+    assert (KEYS[0], KEYS[1]) == (place.look().secret.reveal(), busy.secret.reveal())
+    assert (False, (1, 0)) == (place.look().report(refused(Kind.UNAVAILABLE)), books(pool))
+    clock.now += 0.5
+    assert KEYS[0] == place.look().secret.reveal()
+
+
 @pytest.mark.parametrize("kind", [Kind.RATE_LIMITED, *OF_THE_SERVICE])
 def test_a_pause_uses_up_no_patience(make, clock, kind):
     """Only waiting for a key counts against `max_wait`, neither the answer nor a pause after trouble."""

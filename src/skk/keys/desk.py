@@ -26,7 +26,7 @@ __all__ = ["Desk"]
 # requests say little: most of theirs is what surrounds the text.
 FIRST_RATIO, RATIO_PACE, LEAST_RATIO, MOST_RATIO, SHORTEST = 4.0, 0.3, 0.5, 8.0, 200
 
-# Seconds: who has had trouble with a key waits so long for one that cools, and then asks the same again.
+# Seconds: who has had trouble with a key waits so long for another, and then asks the same again.
 SOON = 1.0
 
 # Tokens of an answer whose length the request does not limit: what is assumed, and how far each answer moves it
@@ -79,7 +79,7 @@ class Desk:
         """Let a new call wait."""
         ticket.answer = self._answer if max_tokens is None else max_tokens
         queue = self.queue
-        if self._uneven or not queue:
+        if self._uneven or not queue or queue[0].tried:
             self.stirred = True
         queue.join(ticket)
 
@@ -163,7 +163,8 @@ class Desk:
     def fresh(self, now: float, ticket: Ticket) -> list[Lane]:
         """Give the lanes that have not been tried for a ticket, if one of them may serve soon."""
         fresh = [lane for lane in self.lanes if lane.key.identity not in ticket.tried]
-        return fresh if any(not lane.closed and lane.until <= now + SOON for lane in fresh) else []
+        cost = self.cost(ticket)
+        return fresh if any(not lane.closed and lane.ready(now, cost) <= now + SOON for lane in fresh) else []
 
     def _book(self, lane: Lane, booked: set[Lane]) -> None:
         """Keep a lane for one ahead, and with it those that draw on the same account."""

@@ -282,7 +282,6 @@ class AKPool:
         if ticket.lease is None and ticket.refusal is None:
             if place.paused:
                 place.paused = False
-                ticket.tried = frozenset()
                 self._back(place, now)
             self._step(ticket)
         if ticket.lease is not None:
