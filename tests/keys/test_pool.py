@@ -345,11 +345,12 @@ def test_where_all_keys_were_tried_trouble_of_the_service_waits(make, clock):
     assert (KEYS[0], (1, 0)) == (place.look().secret.reveal(), books(pool))
 
 
-def test_who_waits_for_another_key_keeps_nobody_from_the_one_that_he_has_tried(make):
+def test_who_waits_for_another_key_keeps_nobody_from_the_one_that_he_has_tried(make, clock):
     """A request that had trouble with the first key waits for the second; who comes after takes the first."""
     pool = make(KEYS[:2], rpm={KEYS[1]: 60})
     for number in range(200):  # until the second has nothing left for this second
         lease_of(pool, caller=number).served(None)
+    clock.now += 0.4
     place = place_in(pool, retries=5)
     lease = place.look()
     assert (KEYS[0], True) == (lease.secret.reveal(), lease.report(refused(Kind.UNAVAILABLE)))
