@@ -11,7 +11,8 @@ Of an api key: ``n`` in flight, ``k`` successes (for the slow start), ``w`` whet
 lease after which it began to come back slowly, ``q`` its last lease, ``u`` it cools until then, ``x`` whether it is
 barred from the model; ``r`` and ``t`` are its accounts of requests and of tokens: ``g`` all charges, ``v`` what was
 given back, ``p`` and ``pa`` what was charged shortly before and when, ``b`` its buckets by name, each ``r`` rate,
-``c`` cap, ``l`` level, ``a`` when, ``s`` slack. Of a retired key: ``x`` why, ``a`` its next chance, ``m`` chances
+``c`` cap, ``l`` level, ``a`` when, ``s`` slack; of one that is felt from refusals ``h`` when the last was heard
+and ``q`` successes since. Of a retired key: ``x`` why, ``a`` its next chance, ``m`` chances
 missed, ``o`` somebody is asking until then. All times are those of Redis itself.
 """
 
@@ -158,7 +159,7 @@ if t ~= field then keep(t) end
 return table.concat({'taken', born, (best - 5) / 5, seq, string.format('%.6f', now),
   string.format('%.6f', soonest - now), s.n, trial and 1 or 0, string.format('%.15g', requests.g - requests.v),
   string.format('%.9g', near), string.format('%.15g', bought.g - bought.v), string.format('%.9g', dense),
-  field, r, t}, ' ')
+  field, r, t, requests.b.f and requests.b.f.r or 0, bought.b.f and bought.b.f.r or 0}, ' ')
 """
 )
 
@@ -203,10 +204,15 @@ for i = 20, #ARGV, 8 do
   elseif same then
     if not b then b = {l = cap, a = now, r = rate, c = cap}; account.b[name] = b end
     advance(b)
-    b.r, b.c, b.s = rate, cap, slack
+    local old = false  -- what was sent before the last refusal was heard; growth while somebody is refused
+    if name == 'f' then
+      old = (low and sent <= (b.h or 0)) or (not low and (b.q or 0) <= 8)
+      if low and not old then b.h, b.q = now, 0 end
+    end
+    if not old then b.r, b.c, b.s = rate, cap, slack end
     if how == '2' then
       b.l = math.min(cap, low)
-    elseif low then
+    elseif low and not old then
       local since = account.g - account.v - marks[which]
       if void then since = since + costs[which] end
       local shift = rate * (now - sent) - since
@@ -222,7 +228,12 @@ if kind == 'ok' and same then
     if x then redis.call('HDEL', KEYS[2], field); x = nil end
     s.x, slow = nil, true
   end
-  if over then s.k = s.k + 1 end
+  if over then
+    s.k = s.k + 1
+    for _, account in pairs(accounts) do
+      if account.b.f then account.b.f.q = (account.b.f.q or 0) + 1 end
+    end
+  end
   if known and not slow and seq > s.z then s.w = true end
 elseif chance then
   local shut = (kind == 'barred' and s.x or kind ~= 'barred' and x) or nil

@@ -220,7 +220,9 @@ class SharedDesk(Desk):
                 self.wake = self.booking.due
                 return
             taken, self.booking = self.booking, None
-            self._serve(taken, place, grant, out)
+            if not self._serve(taken, grant, out):
+                self.booking = taken
+                self.cancel(now)
             place = 0
 
     def _ask(self, now: float, ticket: Ticket, out: list[Ticket]) -> bool:
@@ -242,6 +244,8 @@ class SharedDesk(Desk):
             self.cancel(now)  # it was given without what is known here
             return self._ask(now, ticket, out)
         if taken is not None:
+            taken.ticket = ticket
+            taken.lane.elsewhere = max(0, taken.count - 1 - taken.lane.in_flight)
             self.booking = taken
             return True
         if told == "later":
@@ -255,12 +259,19 @@ class SharedDesk(Desk):
         self._refuse_all(now, out)
         return False
 
-    def _serve(self, taken: Taken, place: int, grant: Grant, out: list[Ticket]) -> None:
-        """Give a key to the first who can use it: who it was booked for may have left, or be the first no more."""
+    def _serve(self, taken: Taken, grant: Grant, out: list[Ticket]) -> bool:
+        """Give a key to who it was taken for, or has he left, to the first who can use it; False if nobody can."""
         queue, lane = self.queue, taken.lane
-        identity = lane.key.identity
-        fit = (i for i in range(len(queue)) if self.cost(queue[i]) <= taken.cost and identity not in queue[i].tried)
-        ticket = queue.serve(next(fit, place))
+        waiting = [queue[place] for place in range(len(queue))]
+        if taken.ticket in waiting:
+            place = waiting.index(taken.ticket)
+        else:
+            identity = lane.key.identity
+            fit = (self.cost(ticket) <= taken.cost and identity not in ticket.tried for ticket in waiting)
+            place = next((place for place, fits in enumerate(fit) if fits), -1)
+            if place < 0:
+                return False
+        ticket = queue.serve(place)
         lane.reopen(taken)
         grant(ticket, lane)
         lease = ticket.lease
@@ -269,6 +280,7 @@ class SharedDesk(Desk):
         self._seen.append(taken.seq)
         self._held[lease] = taken
         out.append(ticket)
+        return True
 
     # ------------------------------------------------------------------ what is told
     def hear(self, now: float, lease: Lease, seen: Seen) -> None:
@@ -399,10 +411,15 @@ class Taken:
         count: how many are in flight on the key, this one included.
         trial: whether it is the second chance of a retired key.
         marks: all charges up to this one's, and those shortly before it: of both accounts.
+        felt: the rates that are felt from refusals, of both; 0 for none.
         cost: the tokens that were charged.
+        ticket: who asked for it.
     """
 
-    __slots__ = ("asked", "born", "clock", "cost", "count", "due", "fields", "lane", "marks", "seq", "trial")
+    __slots__ = (
+        *("asked", "born", "clock", "cost", "count", "due", "felt", "fields", "lane", "marks", "seq", "ticket"),
+        "trial",
+    )
 
     def __init__(self, born: str, lanes: list[SharedLane], words: list[str], now: float, cost: float) -> None:
         index, seq, clock, wait, count, trial, requests, near, tokens, dense = words[:10]
@@ -412,10 +429,12 @@ class Taken:
         self.seq, self.count, self.trial = int(seq), int(count), trial == "1"
         self.clock, self.asked, self.due = float(clock), now, now + max(0.0, float(wait))
         self.marks = (float(requests), float(near)), (float(tokens), float(dense))
+        self.felt = float(words[13]), float(words[14])
         self.cost = cost
+        self.ticket: Ticket | None = None
 
 
-_NO_LEASE = ["0"] * 13
+_NO_LEASE = ["0"] * 15
 
 
 class SharedLane(Lane):
@@ -423,10 +442,11 @@ class SharedLane(Lane):
 
     Attributes:
         slowed: whether what was just learnt lets the key come back slowly.
+        elsewhere: how many are in flight from other processes, as far as is known.
         requests, tokens: its accounts.
     """
 
-    __slots__ = ("slowed", "_elsewhere", "_given_back")
+    __slots__ = ("elsewhere", "slowed", "_given_back")
 
     requests: SharedAccount
     tokens: SharedAccount
@@ -436,17 +456,16 @@ class SharedLane(Lane):
         self.requests = SharedAccount(now, windows[0], key.rates[0])
         self.tokens = SharedAccount(now, windows[1], key.rates[1])
         self.slowed = False
-        self._elsewhere = 0  # in flight from other processes, as far as is known
+        self.elsewhere = 0
         self._given_back: Lease | None = None
 
     def charged(self, lease: Lease, taken: Taken) -> None:
         """Learn how a lease stands in everybody's books."""
-        lease.number, lease.count, lease.cost, lease.chance = taken.seq, taken.count, taken.cost, taken.trial
+        lease.number, lease.cost, lease.chance = taken.seq, taken.cost, taken.trial
+        lease.count = self.in_flight + self.elsewhere
         lease.requests_mark, lease.tokens_mark = taken.marks
-        for account, (net, _) in zip((self.requests, self.tokens), taken.marks, strict=True):
-            if isinstance(account.ledger, Everybodys):
-                account.ledger.net_now = net
-        self._elsewhere = max(0, taken.count - self.in_flight)
+        for account, (net, _), felt in zip((self.requests, self.tokens), taken.marks, taken.felt, strict=True):
+            account.see(net, felt)
 
     def give_back(self, lease: Lease) -> None:
         """Take a charge back: the service has not counted the attempt."""
@@ -465,11 +484,11 @@ class SharedLane(Lane):
 
     def refuse(self, now: float, lease: Lease, seen: Seen) -> None:
         """Learn from a refusal: those of other processes are in flight too."""
-        self.in_flight += self._elsewhere
+        self.in_flight += self.elsewhere
         try:
             super().refuse(now, lease, seen)
         finally:
-            self.in_flight -= self._elsewhere
+            self.in_flight -= self.elsewhere
 
     def shut(self, trouble: Outcome, again: float) -> None:
         """Learn that the key is retired, by whomever."""
@@ -515,6 +534,13 @@ class SharedAccount(Account):
             self.hidden = Overheard(now, self._windows[1])
             self.ledger.buckets.append(self.hidden)
         return self.hidden
+
+    def see(self, net: float, felt: float) -> None:
+        """Learn what all have charged, and the rate that they feel; 0 for none."""
+        if isinstance(self.ledger, Everybodys):
+            self.ledger.net_now = net
+        if self.felt is not None and felt:
+            self.felt.rate = self._told = felt
 
     def move(self, ledger: Ledger) -> None:
         """Keep the beliefs, in another ledger: what was charged in the last is no evidence for them."""
