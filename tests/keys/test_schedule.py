@@ -592,3 +592,25 @@ def test_the_median_answer_is_assumed_where_nothing_limits_it():
     for _ in range(60):
         desk.settle(desk.ask(max_tokens=None), Seen(Outcome.OK, completion_tokens=20))
     assert 22 >= desk.ask(max_tokens=None, characters=0).lease.cost >= 18
+
+
+# ---------------------------------------------------------------------- ease
+AMPLE = Seen(Outcome.OK, Limits(500, 480, 2.4, 0.002))
+SCARCE = Seen(Outcome.OK, Limits(500, 240, 31.2, 0.002))
+
+
+@pytest.mark.parametrize(
+    ("seen", "later", "waits", "at_ease"),
+    [(AMPLE, 0.05, False, True), (AMPLE, 0.2, False, False), (SCARCE, 0.05, False, False), (AMPLE, 0.05, True, False)],
+    ids=["ample", "long ago", "scarce", "somebody waits"],
+)
+def test_headers_are_read_where_they_matter(seen, later, waits, at_ease):
+    """Only while nobody waits, and more than half of a limit was left a moment ago, an answer's headers say nothing."""
+    desk = Desk("a", max_concurrency=2)
+    first = desk.ask()
+    assert not desk.scheduler.at_ease(desk.now, first.lease)
+    desk.settle(first, seen)
+    second, _ = desk.ask(), desk.ask()
+    if waits:
+        desk.ask()
+    assert at_ease == desk.scheduler.at_ease(desk.now + later, second.lease)

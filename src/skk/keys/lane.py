@@ -117,7 +117,8 @@ class Lane:
 
     __slots__ = (
         *("index", "key", "until", "room", "in_flight", "closed", "standing", "places", "requests", "tokens"),
-        *("served", "strikes", "struck_at", "served_at", "returning", "rested_at", "window", "first_at", "largest"),
+        *("served", "strikes", "struck_at", "served_at", "returning", "looked_at", "rested_at", "window"),
+        *("first_at", "largest"),
         "organization",
     )
 
@@ -137,6 +138,7 @@ class Lane:
         self.struck_at = self.served_at = -INFINITE
         self.returning = False  # from a long rest
         self.rested_at = -INFINITE  # when that was heard
+        self.looked_at = -INFINITE  # when headers were last learnt from
         self.first_at: float | None = None
         self.largest = INFINITE  # tokens of the largest request it takes
         self.organization: str | None = None
@@ -198,6 +200,7 @@ class Lane:
     def hear(self, now: float, lease: Lease, seen: Seen) -> None:
         """Learn from the headers of an answer or of a refusal."""
         refused = seen.kind is Outcome.LIMITED
+        self.looked_at = now
         if seen.organization is not None:
             self.organization = seen.organization
         if seen.requests is not None and self.requests.ledger is lease.requests:
@@ -215,6 +218,11 @@ class Lane:
                 self.window = INFINITE
                 self.measure()
             self.returning = False
+
+    def is_ample(self) -> bool:
+        """Whether more than half of what headers have stated is left."""
+        known = [each for each in (self.requests.stated, self.tokens.stated) if each.limit is not None]
+        return bool(known) and all(each.rate is not None and each.level > each.cap / 2 for each in known)
 
     def _limits_known(self) -> bool:
         """Whether headers tell enough to let attempts go as they come: some limit, and none of a long time alone."""

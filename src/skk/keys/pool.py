@@ -251,7 +251,12 @@ class AKPool:
         now, ends_at = self._clock(), self._clock() + patience
         deadline = min(ends_at, now + self.max_wait)
         asked = (now, model or "", caller, characters, max_tokens, deadline)
-        return Place(self, self._do(self._scheduler.submit, *asked, retries=retries), now, self.max_wait, ends_at)
+        return Place(self, self._do(self._join, *asked, retries=retries), now, self.max_wait, ends_at)
+
+    def _join(self, *asked: Any, retries: int) -> Ticket:
+        ticket: Ticket = self._scheduler.submit(*asked, retries=retries)
+        self._step(ticket)
+        return ticket
 
     def _step(self, mine: Ticket | None = None) -> None:
         """Serve who can be served, and see that somebody watches the clock. The lock is held."""
@@ -271,6 +276,10 @@ class AKPool:
                 scheduler.withdraw(self._clock(), ticket)
 
     def _look(self, place: Place) -> Lease | float:
+        attempt = place.ticket.lease
+        if attempt is not None:  # nobody else takes it
+            place.left -= self._clock() - place.since
+            return _Held(self, place, attempt)
         found: Lease | float | None = self._do(self._found, place)
         if found is None:
             raise self._refused(place.ticket, self._do(self._states))
@@ -472,6 +481,9 @@ class _Held(Lease):
         pool._scheduler.sent(pool._clock(), self._attempt)  # noqa: SLF001  # two assignments: no lock
 
     def heard(self, response: Any) -> None:
+        pool = self._pool
+        if pool._scheduler.at_ease(pool._clock(), self._attempt):  # noqa: SLF001  # only reads: no lock
+            return
         headers = pick(response.headers.raw)
         if not self._attempt.heard and headers:
             self._pool._do(self._pool._heard, self._attempt, read(Outcome.OK, headers, wall=time.time()))  # noqa: SLF001

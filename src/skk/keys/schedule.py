@@ -32,6 +32,9 @@ __all__ = ["Scheduler"]
 # fails, calls do not multiply.
 BUDGET, DEPOSIT = 10.0, 0.1
 
+# Seconds for which headers are believed while they do not matter: to read them is the dearest step of a call.
+EASE = 0.1
+
 _RETIRING = frozenset({Outcome.REJECTED, Outcome.OUT_OF_QUOTA, Outcome.BARRED})
 
 
@@ -147,6 +150,11 @@ class Scheduler:
     def sent(self, now: float, lease: Lease) -> None:
         """Learn when an attempt was sent: that is the moment which its answer speaks of."""
         lease.at, lease.sent = now, True
+
+    def at_ease(self, now: float, lease: Lease) -> bool:
+        """Whether headers need not be read: nobody waits, and what they stated a moment ago left more than half."""
+        lane = lease.lane
+        return now < lane.looked_at + EASE and not self._desks[lease.ticket.model].queue and lane.is_ample()
 
     def headers(self, now: float, lease: Lease, seen: Seen) -> None:
         """Learn from headers before the answer is over: from a stream's, before its first piece."""
