@@ -57,7 +57,7 @@ def main() -> int:
         lean.add(message.id, message.string)
     with CATALOGUE.with_suffix(".mo").open("wb") as out:
         write_mo(out, lean)
-    missing = [message.id for message in sentences if not any(message.string)]
+    missing = [message.id for message in sentences if not any(message.string or ())]
     for sentence in missing:
         print(f"no Chinese: {sentence}", file=sys.stderr)
     return 1 if missing else 0

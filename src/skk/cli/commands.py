@@ -41,6 +41,7 @@ _COMMANDS = {
     "config": ("configure", mark("Show what is set and where that comes from; set NAME and unset NAME write it.")),
     "completion": ("shell", mark("Print what lets bash, zsh or fish complete what is typed after skk.")),
     "doctor": ("doctor", mark("Look for what may go wrong, and say what to do about it.")),
+    "keys": ("keys", mark("Watch the keys of pools that share a Redis; every second, until Ctrl-C.")),
     "simulator": ("simulate", mark("Play an OpenAI-compatible service on this machine, by rules.")),
 }
 

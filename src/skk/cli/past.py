@@ -16,7 +16,7 @@ from skk.texts import mark, say
 from .choose import NOTHING, NOTHING_OF, find, listing
 from .keeping import opened
 from .options import language
-from .render import clean, columns, indented, json_line, one_line
+from .render import clean, columns, cut, indented, json_line, one_line
 from .shell import as_typed, complete_conversations, complete_users
 
 TYPE_CHECKING = False
@@ -351,26 +351,15 @@ def _excerpt(before: str, found: str, after: str) -> tuple[str, str, str]:
         _one_line(found[:_NEAR]),
         _one_line(after[:_NEAR]).rstrip(),
     )
-    found = _cut(found, _WIDTH * 2 // 3)
+    found = cut(found, _WIDTH * 2 // 3)
     room = _WIDTH - columns(found)
     left = min(columns(before), max(room // 3, room - columns(after)))
-    before = _cut(before[::-1], left)[::-1]
-    return before, found, _cut(after, room - columns(before))
+    before = cut(before[::-1], left)[::-1]
+    return before, found, cut(after, room - columns(before))
 
 
 def _one_line(text: str) -> str:
     return re.sub(r"\s+", " ", clean(text))
-
-
-def _cut(text: str, room: int) -> str:
-    """Give as much of a text as takes so many columns; "…" stands for the rest."""
-    if columns(text) <= room:
-        return text
-    taken, at = 1, 0
-    while at < len(text) and taken + columns(text[at]) <= room:
-        taken += columns(text[at])
-        at += 1
-    return text[:at] + "…"
 
 
 # ---- what is forgotten

@@ -23,6 +23,7 @@ __all__ = [
     "Filter",
     "clean",
     "columns",
+    "cut",
     "explain",
     "indented",
     "json_line",
@@ -118,6 +119,21 @@ def columns(text: str) -> int:
     except ImportError:  # installed without the extra
         return len(text)
     return cell_len(text)
+
+
+def cut(text: str, room: int) -> str:
+    """Give as much of a text as takes so many columns; "…" stands for the rest.
+
+    >>> cut("a long line", 7)
+    'a long…'
+    """
+    if columns(text) <= room:
+        return text
+    taken, at = 1, 0
+    while at < len(text) and taken + columns(text[at]) <= room:
+        taken += columns(text[at])
+        at += 1
+    return text[:at] + "…"
 
 
 def json_line(value: object) -> str:

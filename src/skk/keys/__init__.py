@@ -1,7 +1,8 @@
 """Who pays: which api key serves next, and what a failure means for it.
 
 `schedule` decides and is a pure state machine: the time is handed in. `pool` adds the lock, and wakes who waits;
-the wire waits, in its own colour. `shared` keeps the books in Redis. Who has one key loads none of these.
+the wire waits, in its own colour. `shared` keeps the books in Redis, and `look` reads them there. Who has one key
+loads none of these.
 """
 
 from __future__ import annotations
@@ -11,11 +12,19 @@ from .lease import Lease, OneKey
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .evidence import Outcome, outcome
+    from .look import Onlooker
     from .pool import AKPool, KeyEvent, Place
 
-__all__ = ["AKPool", "KeyEvent", "Lease", "OneKey", "Outcome", "Place", "outcome"]
+__all__ = ["AKPool", "KeyEvent", "Lease", "OneKey", "Onlooker", "Outcome", "Place", "outcome"]
 
-_HOME = {"AKPool": ".pool", "KeyEvent": ".pool", "Place": ".pool", "Outcome": ".evidence", "outcome": ".evidence"}
+_HOME = {
+    "AKPool": ".pool",
+    "KeyEvent": ".pool",
+    "Onlooker": ".look",
+    "Outcome": ".evidence",
+    "Place": ".pool",
+    "outcome": ".evidence",
+}
 
 
 def __getattr__(name: str) -> object:

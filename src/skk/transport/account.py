@@ -137,6 +137,12 @@ class Account:
             return told
         return [keys.fingerprint] if keys.fingerprint is not None else []
 
+    @property
+    def pool(self) -> AKPool | None:
+        """The pool that pays; None where a single key does."""
+        paying: Any = self._paying
+        return paying if hasattr(paying, "enter") else None  # told by its face, as below
+
     def hide(self, text: str) -> str:
         """Put fingerprints in the place of the keys that are known here."""
         paying: Any = self._paying

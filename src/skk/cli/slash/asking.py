@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skk.cli.render import clean
+from skk.cli.render import clean, one_line
 from skk.texts import mark, say
 
 from .words import show
@@ -111,8 +111,30 @@ def system(talk: Talk, argument: str) -> None:
 
 
 def keys(talk: Talk, _: str) -> None:
+    pool = talk.chat.pool
+    if pool is not None:
+        _pool(talk, pool.stats())
+        return
     for line in talk.chat.keys or [say(mark("the key is looked for at the first question"))]:
         show(talk, clean(line))
+
+
+def _pool(talk: Talk, stats: list[dict[str, Any]]) -> None:
+    """Show each key of a pool with what is known of it and the model of now; what it was last told stands below."""
+    from skk.cli.keytable import HEADS, aligned, limits, of_model, state
+
+    heads = ["key", "state", "in_flight", "served", *("requests", "left", "tokens", "left")]
+    rows = []
+    for stat in stats:
+        known, next_free = of_model(stat, talk.chat.model)
+        counts = [str(stat["in_flight"]), str(stat["served"])]
+        rows.append([stat["key"], state(known, next_free), *counts, *limits(stat["models"].get(talk.chat.model, {}))])
+    head, *lines = aligned([say(HEADS[name]) for name in heads], rows)
+    show(talk, head)
+    for stat, line in zip(stats, lines, strict=True):
+        show(talk, line)
+        if stat["error"]:
+            show(talk, f"  {say(mark('last error: {error}'), error=one_line(stat['error']))}")
 
 
 def usage(talk: Talk, _: str) -> None:
