@@ -524,6 +524,41 @@ def test_the_time_of_answers_counts_against_a_requests_own_patience(make, clock)
                 place.look()
 
 
+class Answer:
+    """An answer whose headers state a limit."""
+
+    def __init__(self, limit, left, reset):
+        stated = {"limit": limit, "remaining": left, "reset": reset}
+        self.headers = self
+        self.raw = [(f"x-ratelimit-{name}-requests".encode(), str(value).encode()) for name, value in stated.items()]
+
+
+@pytest.mark.parametrize("known_by", ["hint", "headers"])
+def test_who_waits_longer_than_a_known_limit_lasts_is_told_at_once(make, known_by):
+    """One request a minute, and that is made: ten seconds of patience are in vain, and seventy are not."""
+    pool = make(KEYS[:1], max_wait=70.0, rpm=1 if known_by == "hint" else None)
+    with lease_of(pool) as lease:
+        if known_by == "headers":
+            lease.sent()
+            lease.heard(Answer(1, 0, "60.001s"))
+        lease.served(None)
+    with pytest.raises(AllKeysRateLimitedError) as caught:
+        lease_of(pool, caller="in a hurry", patience=10.0)
+    assert (pytest.approx(60.0, abs=1.0), (0, 0)) == (caught.value.retry_after, books(pool))
+    assert pytest.approx(60.0, abs=1.0) == place_in(pool, "patient").look()
+
+
+def test_who_may_be_served_by_one_of_several_keys_is_not_sent_away(make):
+    """One key has nothing left for a minute; of the other nothing is known but that it is in use."""
+    pool = make(KEYS[:2], rpm={KEYS[0]: 1}, max_concurrency=1)
+    first, second = lease_of(pool), lease_of(pool, caller="another")
+    first.served(None)
+    waiting = place_in(pool, "in a hurry", patience=10.0)
+    assert 10.0 == waiting.look()
+    second.served(None)
+    assert KEYS[1] == waiting.look().secret.reveal()
+
+
 def test_one_limited_key_among_waiting_keys_is_no_end(pool):
     """The smallest wait counts: others may be away for a day."""
     refuse_all(pool, *[Kind.RATE_LIMITED] * 3, retry_after=(86400.0, 3.0, 86400.0))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .bucket import INFINITE
 from .evidence import Outcome
-from .lane import Key, Lane
+from .lane import Account, Key, Lane
 from .queue import FairQueue
 from .stated import Window
 from .ticket import Lease, Refusal, Ticket, Why
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .evidence import Seen
 
 __all__ = ["Desk"]
+
+# What headers state and users name is believed so far when it sends somebody away: but for a tenth, and a second.
+_SURE, _MARGIN = 0.9, 1.0
 
 # Characters to a token: what is assumed, how fast what is counted replaces it, and its bounds. Short
 # requests say little: most of theirs is what surrounds the text.
@@ -125,7 +128,7 @@ class Desk:
                 if self._shut_out():
                     self._refuse_all(now, out)
                     break
-                self._cooling = self._rests_until()
+                self._cooling = self._rests_until(now, at)
             if at < wake:
                 wake = at
             if lane is not None and (self._uneven or ticket.tried):
@@ -178,8 +181,16 @@ class Desk:
         """Whether no key may serve, nor is being asked whether it may again."""
         return all(lane.closed and not lane.standing.on_trial and not lane.key.standing.on_trial for lane in self.lanes)
 
-    def _rests_until(self) -> float:
-        return min((lane.until for lane in self.lanes if not lane.closed), default=-INFINITE)
+    def _rests_until(self, now: float, first: float) -> float:
+        """Give the time before which surely no lane serves anybody; the first in the queue goes at `first`."""
+        found = INFINITE
+        for lane in self.lanes:
+            if not lane.closed:
+                rests = lane.until
+                if first > self.queue.due:  # somebody may wait in vain
+                    rests = max(rests, _surely(lane.requests, now), _surely(lane.tokens, now))
+                found = min(found, rests)
+        return found if found < INFINITE else -INFINITE
 
     def next_look(self) -> float:
         """Give the time to look again."""
@@ -250,3 +261,10 @@ class Desk:
         """Start with an empty queue."""
         self.queue = FairQueue()
         self.stirred = True
+
+
+def _surely(account: Account, now: float) -> float:
+    """Give the time before which an account has nothing left; what is felt, or was told by a refusal, is not sure."""
+    guessed = account.felt, account.hidden
+    ready = max((bucket.ready(now, 1.0) for bucket in account.ledger.buckets if bucket not in guessed), default=now)
+    return now + (ready - now) * _SURE - _MARGIN
