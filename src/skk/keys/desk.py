@@ -7,6 +7,9 @@ short request may go ahead of a long one, but it delays nobody.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from operator import attrgetter
+
 from .bucket import INFINITE
 from .evidence import Outcome
 from .lane import Account, Key, Lane
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from .evidence import Seen
 
 __all__ = ["Desk"]
+
+_index = attrgetter("index")
 
 # What headers state and users name is believed so far when it sends somebody away: but for a tenth, and a second.
 _SURE, _MARGIN = 0.9, 1.0
@@ -111,12 +116,12 @@ class Desk:
                 self._look(now, turn, grant, out)
 
     def _look(self, now: float, turn: int, grant: Callable[[Ticket, Lane], None], out: list[Ticket]) -> None:
-        queue, lanes = self.queue, self.lanes
+        queue, order, lanes = self.queue, self.queue.order, self.lanes
         booked: set[Lane] = set()
         place, wake = 0, INFINITE
         self._cooling = -INFINITE
-        while place < len(queue):
-            ticket = queue[place]
+        while place < len(order):
+            ticket = order[place][2]
             lane, at = self._choose(ticket, now, turn, booked)
             if lane is not None and at <= now:
                 queue.serve(place)
@@ -150,10 +155,9 @@ class Desk:
         best, best_at = None, INFINITE
         if turn:
             turn %= len(self.lanes) or 1
-            order = [lane for lane in lanes if lane.index >= turn] + [lane for lane in lanes if lane.index < turn]
-        else:
-            order = lanes
-        for lane in order:
+            first = bisect_left(lanes, turn, key=_index)
+            lanes = lanes[first:] + lanes[:first]
+        for lane in lanes:
             if (booked and lane in booked) or asked > lane.largest:
                 continue
             at = lane.ready(now, cost)

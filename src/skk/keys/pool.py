@@ -261,7 +261,7 @@ class AKPool:
     def _step(self, mine: Ticket | None = None) -> None:
         """Serve who can be served, and see that somebody watches the clock. The lock is held."""
         scheduler = self._scheduler
-        while True:
+        while not scheduler.idle:
             gone = [t for t in scheduler.dispatch(self._clock()) if t is not mine and not _wake(t)]
             head = scheduler.head
             if head is not None and head is not mine:

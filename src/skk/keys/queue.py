@@ -27,22 +27,23 @@ class FairQueue:
     """Tickets in the order of their turns.
 
     Attributes:
+        order: who waits, as (start, number, ticket); for looking at.
         due: no ticket's deadline is before this time.
     """
 
-    __slots__ = ("_order", "_virtual", "_ends", "due")
+    __slots__ = ("order", "_virtual", "_ends", "due")
 
     def __init__(self) -> None:
-        self._order: list[tuple[float, int, Ticket]] = []
+        self.order: list[tuple[float, int, Ticket]] = []
         self._virtual = 0.0  # the start of the last ticket served
         self._ends: dict[Hashable, float] = {}  # where the next call of a chat starts
         self.due = INFINITE
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self.order)
 
     def __getitem__(self, index: int) -> Ticket:
-        return self._order[index][2]
+        return self.order[index][2]
 
     def join(self, ticket: Ticket) -> None:
         """Give a new ticket its place."""
@@ -57,20 +58,20 @@ class FairQueue:
 
     def rejoin(self, ticket: Ticket) -> None:
         """Put a ticket back in the place that it had."""
-        insort(self._order, (ticket.start, ticket.number, ticket))
+        insort(self.order, (ticket.start, ticket.number, ticket))
         if ticket.deadline < self.due:
             self.due = ticket.deadline
 
     def serve(self, index: int) -> Ticket:
         """Take a ticket out whose turn has come."""
-        start, _, ticket = self._order.pop(index)
+        start, _, ticket = self.order.pop(index)
         if start > self._virtual:
             self._virtual = start
         return ticket
 
     def leave(self, ticket: Ticket) -> bool:
         """Take a ticket out that waits no longer; later ones of its chat move up. False if it was not waiting."""
-        order = self._order
+        order = self.order
         place = bisect_left(order, (ticket.start, ticket.number))
         if place == len(order) or order[place][2] is not ticket:
             return False
@@ -84,19 +85,19 @@ class FairQueue:
         if self._ends.get(chat) == start + 1.0:
             self._ends[chat] = start
             return
-        later = [entry for entry in self._order if entry[2].chat == chat and entry[0] > start]
+        later = [entry for entry in self.order if entry[2].chat == chat and entry[0] > start]
         for entry in later:
             ticket = entry[2]
-            self._order.remove(entry)
+            self.order.remove(entry)
             ticket.start, start = start, ticket.start
-            insort(self._order, (ticket.start, ticket.number, ticket))
+            insort(self.order, (ticket.start, ticket.number, ticket))
         if later and self._ends.get(chat) == start + 1.0:
             self._ends[chat] = start
 
     def take_all(self, which: Callable[[Ticket], bool]) -> list[Ticket]:
         """Take out all tickets that `which` names, and set `due` by those that stay."""
-        gone = [entry[2] for entry in self._order if which(entry[2])]
+        gone = [entry[2] for entry in self.order if which(entry[2])]
         for ticket in gone:
             self.leave(ticket)
-        self.due = min((entry[2].deadline for entry in self._order), default=INFINITE)
+        self.due = min((entry[2].deadline for entry in self.order), default=INFINITE)
         return gone

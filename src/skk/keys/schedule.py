@@ -96,7 +96,7 @@ class Scheduler:
         out: list[Ticket] = []
         self._now = now
         for desk in self._desks.values():
-            if desk.queue:
+            if desk.queue.order:
                 desk.dispatch(now, self._turn, self._grant, out)
         return out
 
@@ -104,6 +104,11 @@ class Scheduler:
     def wake(self) -> float:
         """When to dispatch next, if nothing else happens before."""
         return min((desk.next_look() for desk in self._desks.values() if desk.queue), default=INFINITE)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nobody whom `dispatch` could serve."""
+        return not any(desk.queue.order for desk in self._desks.values())
 
     @property
     def head(self) -> Ticket | None:
@@ -154,7 +159,7 @@ class Scheduler:
     def at_ease(self, now: float, lease: Lease) -> bool:
         """Whether headers need not be read: nobody waits, and what they stated a moment ago left more than half."""
         lane = lease.lane
-        return now < lane.looked_at + EASE and not self._desks[lease.ticket.model].queue and lane.is_ample()
+        return now < lane.looked_at + EASE and not self._desks[lease.ticket.model].queue.order and lane.is_ample()
 
     def headers(self, now: float, lease: Lease, seen: Seen) -> None:
         """Learn from headers before the answer is over: from a stream's, before its first piece."""

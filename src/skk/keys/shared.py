@@ -97,6 +97,11 @@ class SharedScheduler(Scheduler):
         super().__init__(keys, now, **hints)
 
     # ------------------------------------------------------------------ calls
+    @property
+    def idle(self) -> bool:
+        """Whether there is nobody to serve, and no booking that nobody waits for."""
+        return super().idle and all(desk.booking is None for desk in self._shared())
+
     def dispatch(self, now: float) -> list[Ticket]:
         """Give the tickets that have got a lease, or a refusal."""
         out = super().dispatch(now)
