@@ -96,11 +96,12 @@ class TestCandidates:
             complete(f"skk {command.replace(' ', ' --user ann ', 1) if ' ' in command else f'{command} --user ann'} "),
         )
 
-    def test_names_in_another_form(self, complete, skk_here, skk_on_path):
-        """What is typed in decomposed letters finds what is kept in composed ones."""
+    def test_names_in_another_form(self, skk_here, skk_there, skk_on_path):
+        """What is typed in decomposed letters finds what is kept in composed ones (where the shell takes it)."""
         (skk_on_path / "talk.json").write_text('[{"role": "user", "content": "1+1=?"}]')
         skk_here("import", "talk.json", "--user", "Ren\u00e9")
-        assert ["Ren\u00e9"] == complete("skk show --user Rene\u0301")
+        words = {"_SKK_COMPLETE": "bash_complete", "COMP_WORDS": "skk show --user Rene\u0301", "COMP_CWORD": "3"}
+        assert "plain,Ren\u00e9\n" == skk_there(**words).out
 
     def test_names_that_a_shell_would_read(self, complete, skk_there, skk_on_path, served):
         """Only what stands in a line as it is gets there: an imported name must not become a command."""
