@@ -174,15 +174,6 @@ def test_a_reader_that_leaves_ends_the_talk_in_silence(program, served):
     assert (b"", 1) == (process.stderr.read(), process.wait(60))
 
 
-def test_a_window_that_is_closed_ends_the_program(chat):
-    """Nobody reads any more: no traceback, and no process that stays."""
-    one = chat()
-    one.type("1+1=?\r")
-    one.until(prompted)
-    one.hang_up()
-    assert one.process.wait(60) in (0, 1, 129, -signal.SIGHUP, 130)
-
-
 # ---- Ctrl-C
 
 

@@ -100,6 +100,9 @@ def chat(wanted: Wanted, environment: Environment, user: str | None, resume: str
         service = wanted.service(environment, stack)
         import asyncio  # 40 ms; the SDK needs it too
 
+        from .stopping import ended, ending
+
+        stack.enter_context(ending(environment.close_terminal))
         runner = stack.enter_context(asyncio.Runner())
         talk = Talk(wanted, service, environment, runner, keeping=Keeping(runner) if kept else None)
         stack.callback(talk.leave)
@@ -116,7 +119,9 @@ def chat(wanted: Wanted, environment: Environment, user: str | None, resume: str
             if resume is None:
                 environment.tell(say(_WITHOUT))
             return 1
-        return status if talk.save() else 1
+        if not talk.save():
+            return 1
+        return status if (number := ended()) is None else 128 + number
 
 
 _WITHOUT = mark("skk: to talk without keeping anything: skk chat --no-save")

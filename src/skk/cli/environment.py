@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import stat
 import sys
 from functools import partial
 
@@ -105,10 +106,21 @@ class Environment:
 
     def close_stdout(self) -> None:
         """Forget what nobody reads any more: the reader of our pipe has gone."""
-        with contextlib.suppress(OSError, ValueError, io.UnsupportedOperation):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.stdout.fileno())
-            os.close(nowhere)
+        _turn_away(self.stdout)
+
+    def close_terminal(self) -> None:
+        """Forget a terminal that has gone: nothing comes from it, and what is written goes nowhere."""
+        for stream in (self.stdin, self.stdout, self.stderr):
+            with contextlib.suppress(OSError, ValueError, io.UnsupportedOperation):
+                if stat.S_ISCHR(os.fstat(stream.fileno()).st_mode) and not stream.isatty():
+                    _turn_away(stream)
+
+
+def _turn_away(stream: TextIO) -> None:
+    with contextlib.suppress(OSError, ValueError, io.UnsupportedOperation):
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def _own(stream: Any) -> TextIO:
