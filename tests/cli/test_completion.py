@@ -19,11 +19,11 @@ def needs(shell):
 
 
 @pytest.fixture
-def skk_on_path(tmp_path, monkeypatch):
+def skk_on_path(tmp_path, monkeypatch, skk_command):
     """A program ``skk``, found as a shell finds programs; it runs this source."""
     program = tmp_path / "bin" / "skk"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m skk "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {skk_command} "$@"\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("HOME", str(tmp_path))
