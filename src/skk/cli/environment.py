@@ -11,7 +11,7 @@ from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any, TextIO
 
 __all__ = ["Environment", "native", "typed"]
@@ -28,6 +28,7 @@ class Environment:
 
     Attributes:
         plain: whether somebody asked for text without colour and redrawing, for a screen reader for example.
+        make_room: while an answer grows on the screen: lets the next line that is told stand on a line of its own.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Environment:
         self.stdin_is_terminal = self.stdin.isatty() if stdin_is_terminal is None else stdin_is_terminal
         self.stdout_is_terminal = self.stdout.isatty() if stdout_is_terminal is None else stdout_is_terminal
         self.plain = False
+        self.make_room: Callable[[], None] | None = None
         self._edits = False
 
     def write(self, text: str) -> None:
@@ -54,6 +56,8 @@ class Environment:
 
     def tell(self, line: str) -> None:
         """Write a line to stderr: everything that is no answer."""
+        if self.make_room is not None and self.stdout_is_terminal and self.stderr.isatty():
+            self.make_room()
         self.stdout.flush()
         self.stderr.write(line + "\n")
         self.stderr.flush()
