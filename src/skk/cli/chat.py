@@ -16,7 +16,7 @@ from .connect import Wanted, load_sdk
 from .editor import Editor
 from .keeping import Keeping, login_name
 from .options import talking
-from .render import INTERRUPTED, Display, clean, explain, remark, remember
+from .render import INTERRUPTED, Display, clean, explain, one_line, remark, remember
 from .shell import complete_conversations, complete_users
 from .slash import commands, obey
 from .slash.asking import ask
@@ -221,7 +221,7 @@ class Talk:
         self.user = row.user
         self.finish(self.conversation.resume(row.id, **self._wanted.settings))
         sentence = mark("{title} · {count} messages so far, /history shows them")
-        self.environment.tell(say(sentence, title=clean(row.title), count=len(self.chat.history.messages)))
+        self.environment.tell(say(sentence, title=one_line(row.title), count=len(self.chat.history.messages)))
 
     def new(self) -> None:
         """Begin another conversation, of the same settings; the one of now stays kept."""
@@ -281,7 +281,7 @@ class Talk:
     def _hold(self) -> None:
         from .stopping import Stopped
 
-        prompt = f"【{self.user}】"
+        prompt = f"【{one_line(self.user)}】"
         load: Callable[[], None] | None = self._load
         while (line := self.editor.read(prompt, on_ready=load)) is not None:
             load = None
