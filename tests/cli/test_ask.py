@@ -8,8 +8,8 @@ import sqlite3
 import pytest
 
 from skk import errors
-from skk.cli.report import _STATUSES
 from skk.cli.environment import typed
+from skk.cli.report import _STATUSES
 from skk.simulator.pictures import draw
 
 
