@@ -26,6 +26,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items):
+    """The longest test goes first, so that nobody waits for it alone."""
+    items.sort(key=lambda item: item.path.name != "test_types.py")
+
+
 def pytest_collection_finish():
     """What is loaded by now stays: the collector need not look at it each time that a test calls it."""
     gc.collect()
