@@ -40,9 +40,10 @@ def ending(come: Callable[[], None]) -> Iterator[None]:
     """
 
     def take(number: int, _: object) -> None:
-        _came.append(number)
         come()
-        signal.raise_signal(signal.SIGINT)
+        _came.append(number)
+        if len(_came) == 1:  # a shell that ends with its window sends another one, in the middle of our leaving
+            signal.raise_signal(signal.SIGINT)
 
     before = {}
     for number in (getattr(signal, name) for name in _ENDING if hasattr(signal, name)):
