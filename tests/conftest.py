@@ -20,6 +20,8 @@ settings.load_profile("skk")
 
 # The programs under test start as a person's do, with byte code: without it each start takes a second.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# And with buffers, as theirs: what cannot be written stays there, and is tried again at the end.
+os.environ.pop("PYTHONUNBUFFERED", None)
 
 # A shell's background jobs ignore Ctrl-C, and so would the programs that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

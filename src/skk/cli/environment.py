@@ -58,7 +58,12 @@ class Environment:
         """Write a line to stderr: everything that is no answer."""
         if self.make_room is not None and self.stdout_is_terminal and self.stderr.isatty():
             self.make_room()
-        self.stdout.flush()
+        try:
+            self.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError:  # a full disk: whoever wrote there has been told, and this is perhaps what tells it
+            pass
         self.stderr.write(line + "\n")
         self.stderr.flush()
 
@@ -109,7 +114,7 @@ class Environment:
             readline.set_startup_hook(partial(readline.insert_text, default) if default else None)
 
     def close_stdout(self) -> None:
-        """Forget what nobody reads any more: the reader of our pipe has gone."""
+        """Forget what was written and is not read any more: the reader of our pipe has gone, or the disk is full."""
         _turn_away(self.stdout)
 
     def close_terminal(self) -> None:
