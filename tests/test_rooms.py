@@ -149,6 +149,11 @@ def loads(root):
     return graph
 
 
+@pytest.fixture(scope="module")
+def graph():
+    return loads(SOURCE)
+
+
 def cycle(graph):
     try:
         list(TopologicalSorter(graph).static_order())
@@ -184,9 +189,9 @@ def test_every_room_stands_in_the_table():
     assert rooms - BELOW.keys() == set()
 
 
-def test_no_import_goes_in_a_circle():
+def test_no_import_goes_in_a_circle(graph):
     """No file is loaded half when another one needs it."""
-    assert cycle(loads(SOURCE)) is None
+    assert cycle(graph) is None
 
 
 def test_each_module_can_be_imported_first():
@@ -204,9 +209,9 @@ def test_each_module_can_be_imported_first():
 
 
 @pytest.mark.parametrize("room", [*LIBRARY, "chat", "endpoints", "openai"])
-def test_a_room_is_loaded_without_third_parties(room):
+def test_a_room_is_loaded_without_third_parties(graph, room):
     """What imports one is loaded on use alone."""
-    assert reached(loads(SOURCE), f"skk.{room}") & ON_USE == set()
+    assert reached(graph, f"skk.{room}") & ON_USE == set()
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,10 @@ def checked(file, cache):
     return subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("mypy")
+@pytest.fixture
+def cache(request):
+    """What mypy has read in earlier runs and other workers: it sees itself what has changed since."""
+    return request.config.cache.mkdir("mypy")
 
 
 def test_the_types_that_users_see(cache):

@@ -186,7 +186,7 @@ class TestDeadline:
         script(("asleep" if is_async else "sleep", {}), ("quick", {}), content="Let me see. ")
         start = time.monotonic()
         with pytest.raises(RequestDeadlineError) as caught:
-            asyncio.run(read(chat, streamed, tools=[asleep if is_async else sleep, quick], deadline=1.5))
+            asyncio.run(read(chat, streamed, tools=[asleep if is_async else sleep, quick], deadline=0.7))
         assert time.monotonic() - start < LATE
         release.set()
         fate = "The call was stopped before it was done." if is_async else "The call is not done yet: it runs on."
@@ -206,7 +206,7 @@ def sleep():
 
 async def main():
     async with Chat("sk-test-key", base_url=sys.argv[1], model="m", tools=[sleep]) as chat:
-        await chat.async_request("go", deadline=1)
+        await chat.async_request("go", deadline=0.5)
 
 try:
     asyncio.run(main())
@@ -240,14 +240,14 @@ except RequestDeadlineError:
 
         def sleep(number: int):
             ran.append(number)
-            time.sleep(1.1)
+            time.sleep(0.6)
 
         script(("sleep", {"number": 0}), ("sleep", {"number": 1}))
         with pytest.raises(RequestDeadlineError):
             if streamed:
-                list(chat.stream_request("go", tools=[sleep], deadline=1))
+                list(chat.stream_request("go", tools=[sleep], deadline=0.5))
             else:
-                chat.request("go", tools=[sleep], deadline=1)
+                chat.request("go", tools=[sleep], deadline=0.5)
         assert ([0], 1, []) == (ran, len(simulator.requests), chat.fetch_messages())
 
     def test_a_tool_s_own_timeout_is_a_result(self, ask, chat, script, results):

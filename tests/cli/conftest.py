@@ -74,11 +74,14 @@ def talk(served, skk_here):
 
 
 @pytest.fixture
-def program(tmp_path):
+def program(tmp_path, warm):
     """Start the program: ``program("chat", LANG="C")`` gives a `subprocess.Popen` with pipes of bytes."""
     started = []
 
     def start(*arguments, python=("-m", "skk"), **variables):
+        if warm and warm.can(python, variables):
+            started.append(warm.start(arguments, {**os.environ, "PYTHONPATH": SOURCE, **variables}, tmp_path))
+            return started[-1]
         # -X dev and -W error would blame the SDK's own imports; our warnings are seen on stderr
         process = subprocess.Popen(
             [sys.executable, *python, *arguments],
@@ -129,7 +132,7 @@ class Terminal:
         process: the program.
     """
 
-    def __init__(self, words, columns, rows, folder, environ):
+    def __init__(self, words, columns, rows, folder, environ, start=None):
         import pty
 
         self.written = ""
@@ -138,15 +141,18 @@ class Terminal:
         self._stream = pyte.ByteStream(self.screen)
         self._person, self._inner = pty.openpty()
         self.resize(columns, rows)
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", AT_TERMINAL, *words],
-            stdin=self._inner,
-            stdout=self._inner,
-            stderr=self._inner,
-            start_new_session=True,
-            cwd=folder,
-            env=environ,
-        )
+        if start:
+            self.process = start(words, environ, folder, [self._inner] * 3, at_terminal=True)
+        else:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", AT_TERMINAL, *words],
+                stdin=self._inner,
+                stdout=self._inner,
+                stderr=self._inner,
+                start_new_session=True,
+                cwd=folder,
+                env=environ,
+            )
         os.close(self._inner)
         self._inner = None
         self._child = pexpect.fdpexpect.fdspawn(self._person, timeout=60)
@@ -234,7 +240,7 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(tmp_path):
+def terminal(tmp_path, warm):
     """Start a program at a terminal: ``terminal("chat", columns=40, LANG="C")`` gives a `Terminal`."""
     if sys.platform == "win32":
         pytest.skip("Windows has no pty")
@@ -244,7 +250,10 @@ def terminal(tmp_path):
         away = ("NO_COLOR", "COLUMNS", "LINES", "PYTHONDONTWRITEBYTECODE")  # without byte code a start takes seconds
         environ = {name: value for name, value in os.environ.items() if name not in away}
         environ |= {"PYTHONPATH": SOURCE, "TERM": "xterm-256color", "SKK_LANG": "en", "LC_ALL": "C.UTF-8", **variables}
-        opened.append(Terminal((*python, *arguments), columns, rows, tmp_path, environ))
+        if warm and warm.can(python, variables):
+            opened.append(Terminal(arguments, columns, rows, tmp_path, environ, warm.start))
+        else:
+            opened.append(Terminal((*python, *arguments), columns, rows, tmp_path, environ))
         return opened[-1]
 
     yield start

@@ -27,10 +27,10 @@ def snippets(page):
 
 
 @pytest.fixture
-def shell(served, tmp_path, monkeypatch):
+def shell(served, tmp_path, monkeypatch, skk_command):
     """Run a snippet as a reader does, with a picture, two files and a repository; gives what it printed."""
     for name, code in {
-        "skk": f'exec {sys.executable} -m skk "$@"',
+        "skk": f'exec {skk_command} "$@"',
         "jq": f'exec {sys.executable} -c "{JQ}" "$@"',
         "git": "echo '+ one line'",
     }.items():

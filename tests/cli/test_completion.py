@@ -19,11 +19,11 @@ def needs(shell):
 
 
 @pytest.fixture
-def skk_on_path(tmp_path, monkeypatch):
+def skk_on_path(tmp_path, monkeypatch, skk_command):
     """A program ``skk``, found as a shell finds programs; it runs this source."""
     program = tmp_path / "bin" / "skk"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m skk "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {skk_command} "$@"\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -83,6 +83,26 @@ class TestCandidates:
         everybody, one = (complete(f"skk chat {words}--resume ") for words in ("", "--user ann "))
         assert (len(everybody), len(one), set(one) < set(everybody)) == (2, 1, True)
 
+    @pytest.mark.parametrize("command", ["history", "show", "search x", "rm", "import", "export", "ask -c", "chat"])
+    def test_users_wherever_one_is_named(self, complete, talks, command):
+        """By the beginning of the name, whatever the form of its letters."""
+        assert ["ann"] == complete(f"skk {command} --user an")
+
+    @pytest.mark.parametrize("command", ["show", "rm", "export", "rm 1", "chat --resume"])
+    def test_conversations_wherever_one_is_named(self, complete, talks, command):
+        """Those of the user who stands before, else everybody's."""
+        assert (set(talks.values()), [talks["ann"]]) == (
+            set(complete(f"skk {command} ")),
+            complete(f"skk {command.replace(' ', ' --user ann ', 1) if ' ' in command else f'{command} --user ann'} "),
+        )
+
+    def test_names_in_another_form(self, skk_here, skk_there, skk_on_path):
+        """What is typed in decomposed letters finds what is kept in composed ones (where the shell takes it)."""
+        (skk_on_path / "talk.json").write_text('[{"role": "user", "content": "1+1=?"}]')
+        skk_here("import", "talk.json", "--user", "Ren\u00e9")
+        words = {"_SKK_COMPLETE": "bash_complete", "COMP_WORDS": "skk show --user Rene\u0301", "COMP_CWORD": "3"}
+        assert "plain,Ren\u00e9\n" == skk_there(**words).out
+
     def test_names_that_a_shell_would_read(self, complete, skk_there, skk_on_path, served):
         """Only what stands in a line as it is gets there: an imported name must not become a command."""
         plain, others = (
@@ -105,6 +125,15 @@ class TestCandidates:
         (tmp_path / "data").mkdir()
         (tmp_path / "data" / "skk.db").write_text("no database" * 1000)
         assert complete("skk chat --user ") == []
+
+
+@pytest.fixture
+def talks(skk_here, skk_on_path):
+    """Keep a talk of each of two users; gives the conversations' ids."""
+    (skk_on_path / "talk.json").write_text('[{"role": "user", "content": "1+1=?"}]')
+    for user in ("ann", "安娜"):
+        skk_here("import", "talk.json", "--user", user)
+    return {row["user"]: row["id"] for row in json.loads(skk_here("history", "--json").out)}
 
 
 @pytest.fixture
@@ -139,6 +168,8 @@ class TestAtATerminal:
             ("skk doc", "skk doctor"),
             ("skk doctor --offl", "skk doctor --offline"),
             ("skk ask --attach pict", "skk ask --attach picture-of-the-test.png"),
+            ("skk restore pict", "skk restore picture-of-the-test.png"),
+            ("skk export 1 pict", "skk export 1 picture-of-the-test.png"),
             ("skk config set --config picture-of-th", "skk config set --config picture-of-the-test.png"),
         ],
     )
@@ -148,6 +179,15 @@ class TestAtATerminal:
         child = shell_with(shell)
         child.send(f"{typed}\t")
         child.expect_exact(made.removeprefix(typed))
+
+    @pytest.mark.parametrize("shell", [pytest.param(shell, marks=needs(shell)) for shell in ("bash", "zsh")])
+    def test_a_conversation_of_a_user(self, shell_with, talks, shell):
+        """The name first, then the id."""
+        child = shell_with(shell)
+        child.send("skk show --user an\t")
+        child.expect_exact("--user ann")
+        child.send(f" {talks['ann'][:2]}\t")
+        child.expect_exact(talks["ann"])
 
     @pytest.mark.parametrize("shell", [pytest.param(shell, marks=needs(shell)) for shell in ("bash", "zsh")])
     def test_a_name_is_no_command(self, shell_with, skk_there, served, tmp_path, shell):

@@ -338,3 +338,17 @@ def test_strange_texts_and_narrow_screens_do_no_harm(text, width):
     """A model can write what no person would, and a window can be a column wide."""
     chance = random.Random(1)
     assert once(text, width).lines() == streamed(text, width, 10, chance).lines()
+
+
+@pytest.mark.parametrize("width", [10, 40, 200])
+def test_a_line_stands_above_the_tail(width):
+    """It is no part of a block, and without it the screen equals one drawing of the whole."""
+    drawn, terminal, chance = page(width, 24), Terminal(width, 24), random.Random(width)
+    for at in range(0, len(TEXT), 9):
+        drawn.feed(TEXT[at : at + 9])
+        terminal.feed(drawn.frame())
+        if chance.random() < 0.2:
+            terminal.feed(drawn.clear() + "told\r\n")
+    terminal.feed(drawn.finish())
+    lines = terminal.lines()
+    assert (True, once(TEXT, width).lines()) == ("told" in lines, [line for line in lines if line != "told"])

@@ -89,6 +89,6 @@ def test_an_answer_into_a_pipe_draws_nothing(skk_there, served):
 def test_thoughts_are_folded(skk_here, served, monkeypatch):
     """What a reasoning model thinks aloud is a faint line that goes when the answer comes; a script never sees it."""
     monkeypatch.setenv("TERM", "xterm-256color")
-    served.delay(0.15)
+    served.delay(0.03)
     drawn, piped = (skk_here("ask", "1+1=?", "--model", "reasoner", terminal=yes).out for yes in (True, False))
     assert (True, "\r\x1b[J1+1=2\n", "1+1=2\n") == (drawn.startswith("\x1b[2m… "), drawn[-10:], piped)

@@ -474,3 +474,9 @@ def test_no_message_speaks_for_another_in_a_talk(kept, talk, command):
     kept("said\n  1  [assistant] fake\u2028   > [user] fake")
     (_, *further) = talk(command, options=("--user", "Ada", "--resume", "1")).out.splitlines()
     assert ["       1  [assistant] fake", "        > [user] fake"] == further
+
+
+def test_a_name_of_two_lines_is_one_prompt(served, skk_here):
+    """Whoever speaks there stands on one line, as in the lists."""
+    seen = skk_here("chat", "--user", "a\nb\u202ec", terminal=True)
+    assert "【a bc】" in seen.out + seen.err

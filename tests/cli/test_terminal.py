@@ -174,15 +174,6 @@ def test_a_reader_that_leaves_ends_the_talk_in_silence(program, served):
     assert (b"", 1) == (process.stderr.read(), process.wait(60))
 
 
-def test_a_window_that_is_closed_ends_the_program(chat):
-    """Nobody reads any more: no traceback, and no process that stays."""
-    one = chat()
-    one.type("1+1=?\r")
-    one.until(prompted)
-    one.hang_up()
-    assert one.process.wait(60) in (0, 1, 129, -signal.SIGHUP, 130)
-
-
 # ---- Ctrl-C
 
 
@@ -273,3 +264,25 @@ def test_ctrl_c_at_random_moments(chat, served, moments, seed):
     assert not [one.written for one in talks if "Traceback" in one.written]
     assert {one.leave() for one in talks} <= {0, 130, -signal.SIGINT}  # a shell says 130 of the last two
     assert all(one.shows_keys() for one in talks)
+
+
+# ---- a line beside an answer
+
+WARNING = "skk: all 2 messages that msg_max_count allows are pinned: new turns are not kept; unpin some"
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_a_warning_during_an_answer_has_a_line_of_its_own(chat, served, term):
+    """Above what still grows, or behind the piece that is there; the answer stands once."""
+    one = chat("--max-messages", "2", columns=100, TERM=term)
+    one.type("1+1=?\r")
+    one.see("1+1=2")
+    one.type("/pin 0 1\r")
+    one.see("1* [assistant]")
+    served.reply("head\n\n" + "一二三四五六七八九十" * 6)
+    served.delay(0.03)
+    one.type("?\r")
+    lines = one.until(lambda lines: prompted(lines) and WARNING in " ".join(lines))
+    answer = ["head", "", "一二三四五六七八九十" * 5, "一二三四五六七八九十"]
+    expected = [*answer, WARNING] if term == "dumb" else [WARNING, *answer]
+    assert ["【小明】?", *expected, "【小明】"] == lines[lines.index("【小明】?") :]

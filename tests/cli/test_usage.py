@@ -21,7 +21,7 @@ def test_click_says_every_sentence_that_is_translated():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["ask", "--foo"], ["用法： skk ask", "说明见 'skk ask --help'", "错误：没有 '--foo' 这个选项"]),
+        (["ask", "--foo"], ["用法: skk ask", "说明见 'skk ask --help'", "错误：没有 '--foo' 这个选项"]),
         (["show", "1", "2"], ["多出的参数：2"]),
         (["completion", "tcsh"], ["'tcsh' 不对，可用：'bash', 'zsh', 'fish'"]),
         (["chat", "--model"], ["选项 '--model' 后要写一个值"]),

@@ -375,7 +375,7 @@ class HistoryMachine(RuleBasedStateMachine):
 class TestModel(HistoryMachine.TestCase):
     """The history does what the model does, whatever is done with it."""
 
-    settings = settings(max_examples=400, stateful_step_count=50, deadline=None)
+    settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
 
 
 # ---- the walk

@@ -131,8 +131,10 @@ asyncio.run(cancelled())""",
 def test_the_interpreter_ends_quietly(server, program, eventually):
     """After any use the process ends without a warning: each way in a child of its own."""
     source = f"""
-import asyncio, os, subprocess, sys, openai
+import asyncio, gc, openai, openai.resources.chat.completions, os, subprocess, sys
 from skk.openai import Chat
+import skk.transport.aio, skk.transport.sync
+gc.freeze()  # what is loaded by now is no garbage of any way
 ways = {list(EXITS.values())!r}
 for way in ways:  # a fork saves most of a second; it has used nothing yet, so it is as good as a new process
     sys.stdout.flush()

@@ -385,11 +385,15 @@ async def main():
     await anext(left)
 asyncio.run(main())""",
     "async-with-cancelled": """
-async def work():
+async def work(begun):
     async with chat:
+        await chat.async_request('hello')
+        begun.set()
         await chat.async_request('hello', model='fault:stall')
 async def main():
-    task = asyncio.create_task(work())
+    begun = asyncio.Event()
+    task = asyncio.create_task(work(begun))
+    await begun.wait()
     await asyncio.sleep(0.05)
 asyncio.run(main())""",
     "with-around-loops": """
@@ -407,8 +411,10 @@ asyncio.run(chat.aclose())""",
 def test_the_interpreter_ends_quietly_after_with(server, program, eventually, transport):
     """After any use of `with` the process ends without a warning: each way in a child of its own."""
     source = f"""
-import asyncio, openai, os, sys
+import asyncio, gc, openai, openai.resources.chat.completions, os, sys
 from skk.openai import Chat
+import skk.transport.aio, skk.transport.sync
+gc.freeze()  # what is loaded by now is no garbage of any way
 for way in {list(EXITS.values())!r}:  # a fork saves most of a second; it has used nothing yet
     sys.stdout.flush()
     if not os.fork():

@@ -12,7 +12,7 @@ QUESTION = "世界上最大的海洋是哪个?"
 ANSWER = "世界上最大的海洋是太平洋。"
 BEFORE = [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]
 PAIR = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": ANSWER}]
-POINTS = [100, pytest.param(1000, marks=pytest.mark.prove)]
+POINTS = [40, pytest.param(1000, marks=pytest.mark.prove)]
 
 
 @pytest.fixture

@@ -98,10 +98,10 @@ def test_other_comments_are_no_promise():
 
 @pytest.mark.skipif(os.name == "nt", reason="the snippets are for a POSIX shell")
 @pytest.mark.parametrize("readme", [*READMES, "docs/terminal.md", "docs/terminal.zh-CN.md"])
-def test_shell_snippets_run(readme, as_a_reader):
+def test_shell_snippets_run(readme, as_a_reader, skk_command):
     """Each line of a shell snippet runs; `make` lines name targets of the Makefile."""
     pytest.importorskip("click")
-    (as_a_reader / "skk").write_text(f'#!/bin/sh\nexec {sys.executable} -m skk "$@"\n')
+    (as_a_reader / "skk").write_text(f'#!/bin/sh\nexec {skk_command} "$@"\n')
     (as_a_reader / "skk").chmod(0o755)
     # the snippet's `git diff`, where there is no repository
     (as_a_reader / "git").write_text("#!/bin/sh\necho '+ one line'\n")

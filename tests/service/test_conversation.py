@@ -1,11 +1,13 @@
 """A conversation that is kept: what the chat holds, what the store holds, and what others do meanwhile."""
 
 import contextlib
+import gc
 import sqlite3
 
 import pytest
 
 from skk.errors import ConversationChangedError, ConversationNotFoundError, StoreError
+from skk.messages import Message
 from skk.openai import Chat
 from skk.service import Conversation
 
@@ -105,6 +107,23 @@ def test_what_is_taken_back_and_what_is_let_go_at_once(kept, add):
     one.take_back(one.chat.rollback)
     add(kept, one, "c", "d")
     assert ["[a]", "[A]", "c", "C", "d", "D"] == kept.texts(one, trimmed=True)
+
+
+def test_what_nobody_can_bring_back_is_not_held(kept, add):
+    """Under a limit a long talk holds what it shows and what undo reaches, a hundred changes, and no more."""
+
+    def held():
+        gc.collect()
+        return sum(type(one) is Message for one in gc.get_objects())
+
+    before = held()
+    one = kept.begin(msg_max_count=2)
+    for number in range(130):
+        add(kept, one, f"question {number}")
+    assert 2 + 200 == held() - before
+    one.take_back(lambda: one.chat.undo(100))
+    kept.run(one.save())
+    assert ["question 29", "QUESTION 29"] == kept.texts(one)
 
 
 # ---- two at once

@@ -106,3 +106,61 @@ def test_a_conversation_that_was_cut_is_another_one(kept, add):
     kept.run(one.save())
     new, longer = kept.run(import_talks(kept.store, [("Ada", wanted)]))
     assert (1, 0) == (len(new), len(longer))
+
+
+@pytest.fixture
+def imported(kept):
+    """Bring a talk in and go on with it by hand; gives the conversation."""
+
+    def bring(*texts):
+        (row,), _ = kept.run(import_talks(kept.store, [("Ada", talk(*texts))]))
+        one = kept.begin()
+        kept.run(one.resume(row.id))
+        return one
+
+    return bring
+
+
+@pytest.mark.parametrize("more", [[], ["x", "y", "z"]])
+def test_what_was_taken_back_stays_so(kept, add, imported, more):
+    """The file that it came from does not bring it back, whether or not the conversation was gone on with since."""
+    one = imported("a", "b", "c")
+    one.take_back(lambda: one.chat.rollback(2))
+    kept.run(one.save())
+    if more:
+        add(kept, one, *more)
+    before = kept.texts(one)
+    found = kept.run(import_talks(kept.store, [("Ada", talk("a", "b", "c"))]))
+    assert (([], []), before) == (found, kept.texts(one))
+
+
+def test_what_was_taken_out_of_the_middle_stays_so(kept, imported):
+    """Each of the others stands at its place still."""
+    one = imported("a", "b", "c", "d")
+    one.take_back(lambda: one.chat.remove(1))
+    kept.run(one.save())
+    found = kept.run(import_talks(kept.store, [("Ada", talk("a", "b", "c", "d"))]))
+    assert (([], []), ["a", "c", "d"]) == (found, kept.texts(one))
+
+
+def test_a_talk_that_has_grown_beyond_what_was_taken_back(kept, imported):
+    """It is a conversation of its own, and the same file is kept then."""
+    one = imported("a", "b", "c")
+    one.take_back(lambda: one.chat.rollback())
+    kept.run(one.save())
+    grown = [("Ada", talk("a", "b", "c", "d"))]
+    (row,), longer = kept.run(import_talks(kept.store, grown))
+    assert ([], ["a", "b", "c", "d"], ["a", "b"]) == (longer, kept.texts(row), kept.texts(one))
+    assert ([], []) == kept.run(import_talks(kept.store, grown))
+
+
+def test_a_talk_held_here_in_which_something_was_taken_back_goes_on(kept, add):
+    """It was written to a file, gone on with there, and comes back."""
+    one = kept.begin()
+    add(kept, one, "a", "b")
+    one.take_back(lambda: one.chat.rollback())
+    kept.run(one.save())
+    add(kept, one, "c")
+    grown = [*one.chat.history.messages, *talk("d")]
+    _, (row,) = kept.run(import_talks(kept.store, [("Ada", grown)]))
+    assert (one.id, ["a", "A", "c", "C", "d"]) == (row.id, kept.texts(one))

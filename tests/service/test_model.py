@@ -66,7 +66,7 @@ async def play(url, steps, limit):
         assert both["A"].chat.history.messages == both["B"].chat.history.messages
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.lists(STEP, max_size=25), st.sampled_from([None, None, 3, 4]))
 def test_two_programs_agree(tmp_path_factory, steps, limit):
     """After every save the store holds what the saver holds; in the end both hold the same."""

@@ -28,7 +28,8 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None, environment: Environment | None = None) -> int:
-    """Do what was typed, and give the exit status: 0, 1 (failure), 2 (usage) or 130 (Ctrl-C); `ask` has more.
+    """Do what was typed, and give the exit status: 0, 1 (failure), 2 (usage) or 130 (Ctrl-C); `ask` has more, and a
+    talk that a signal ends gives 128 and the signal's number.
 
     Args:
         arguments: what follows the program's name; None for what was typed.

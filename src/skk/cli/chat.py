@@ -16,7 +16,7 @@ from .connect import Wanted, load_sdk
 from .editor import Editor
 from .keeping import Keeping, login_name
 from .options import talking
-from .render import INTERRUPTED, Display, clean, explain, remark, remember
+from .render import INTERRUPTED, Display, clean, explain, one_line, remark, remember
 from .shell import complete_conversations, complete_users
 from .slash import commands, obey
 from .slash.asking import ask
@@ -100,6 +100,9 @@ def chat(wanted: Wanted, environment: Environment, user: str | None, resume: str
         service = wanted.service(environment, stack)
         import asyncio  # 40 ms; the SDK needs it too
 
+        from .stopping import ended, ending
+
+        stack.enter_context(ending(environment.close_terminal))
         runner = stack.enter_context(asyncio.Runner())
         talk = Talk(wanted, service, environment, runner, keeping=Keeping(runner) if kept else None)
         stack.callback(talk.leave)
@@ -116,7 +119,9 @@ def chat(wanted: Wanted, environment: Environment, user: str | None, resume: str
             if resume is None:
                 environment.tell(say(_WITHOUT))
             return 1
-        return status if talk.save() else 1
+        if not talk.save():
+            return 1
+        return status if (number := ended()) is None else 128 + number
 
 
 _WITHOUT = mark("skk: to talk without keeping anything: skk chat --no-save")
@@ -216,7 +221,7 @@ class Talk:
         self.user = row.user
         self.finish(self.conversation.resume(row.id, **self._wanted.settings))
         sentence = mark("{title} · {count} messages so far, /history shows them")
-        self.environment.tell(say(sentence, title=clean(row.title), count=len(self.chat.history.messages)))
+        self.environment.tell(say(sentence, title=one_line(row.title), count=len(self.chat.history.messages)))
 
     def new(self) -> None:
         """Begin another conversation, of the same settings; the one of now stays kept."""
@@ -276,7 +281,7 @@ class Talk:
     def _hold(self) -> None:
         from .stopping import Stopped
 
-        prompt = f"【{self.user}】"
+        prompt = f"【{one_line(self.user)}】"
         load: Callable[[], None] | None = self._load
         while (line := self.editor.read(prompt, on_ready=load)) is not None:
             load = None

@@ -58,25 +58,40 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
     ):
         warnings.filterwarnings("always", category=UserWarning, module="skk")
         warnings.showwarning = lambda message, *where, **more: environment.tell(f"skk: {message}")
-        try:
-            doing = _program(environment).main(words, "skk", standalone_mode=False)
-            status = doing() if callable(doing) else doing  # outside click, which has its own way with a broken pipe
-            environment.stdout.flush()
-            return int(status or 0)
-        except click.UsageError as error:
-            error.show(environment.stderr)
-            return 2
-        except (KeyboardInterrupt, click.Abort):
-            return 130
-        except BrokenPipeError:  # `skk ask … | head -1`: the reader has what it wanted
-            environment.close_stdout()
-            return 1
-        except SystemExit as error:  # click's word for a help text that nobody reads
-            environment.close_stdout()
-            return int(error.code or 0)
-        except (SkkError, OSError, ValueError) as error:
+        return _flushed(_run(words, environment), environment)
+
+
+def _run(words: Sequence[str], environment: Environment) -> int:
+    try:
+        doing = _program(environment).main(words, "skk", standalone_mode=False)
+        status = doing() if callable(doing) else doing  # outside click, which has its own way with a broken pipe
+        return int(status or 0)
+    except click.UsageError as error:
+        error.show(environment.stderr)
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:  # `skk ask … | head -1`: the reader has what it wanted
+        environment.close_stdout()
+        return 1
+    except SystemExit as error:  # click's word for a help text that nobody reads
+        environment.close_stdout()
+        return int(error.code or 0)
+    except (SkkError, OSError, ValueError) as error:
+        environment.tell(explain(error))
+        return 1
+
+
+def _flushed(status: int, environment: Environment) -> int:
+    """Give the exit status, once all is written; the interpreter would say so in its own way, with its own status."""
+    try:
+        environment.stdout.flush()
+    except OSError as error:
+        environment.close_stdout()
+        if status == 0 and not isinstance(error, BrokenPipeError):  # else somebody has told it
             environment.tell(explain(error))
-            return 1
+        return status or 1
+    return status
 
 
 def _language(words: Sequence[str]) -> str | None:

@@ -81,7 +81,8 @@ def _show(environment: Environment, finding: Finding) -> None:
         state = click.style(state, fg=colour)
     environment.write(f"{state} {_wide(say(_NAMES[finding.name]), 12)} {finding.said}\n")
     if finding.step:
-        environment.write(f"{'':18} {say(mark('next: {step}'), step=finding.step)}\n")
+        step = say(mark("next: {step}"), step=finding.step)  # outside the braces: the collector looks there since 3.12
+        environment.write(f"{'':18} {step}\n")
 
 
 def _colours(environment: Environment) -> bool:

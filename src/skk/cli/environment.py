@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import stat
 import sys
 from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any, TextIO
 
 __all__ = ["Environment", "native", "typed"]
@@ -27,6 +28,7 @@ class Environment:
 
     Attributes:
         plain: whether somebody asked for text without colour and redrawing, for a screen reader for example.
+        make_room: while an answer grows on the screen: lets the next line that is told stand on a line of its own.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Environment:
         self.stdin_is_terminal = self.stdin.isatty() if stdin_is_terminal is None else stdin_is_terminal
         self.stdout_is_terminal = self.stdout.isatty() if stdout_is_terminal is None else stdout_is_terminal
         self.plain = False
+        self.make_room: Callable[[], None] | None = None
         self._edits = False
 
     def write(self, text: str) -> None:
@@ -53,7 +56,14 @@ class Environment:
 
     def tell(self, line: str) -> None:
         """Write a line to stderr: everything that is no answer."""
-        self.stdout.flush()
+        if self.make_room is not None and self.stdout_is_terminal and self.stderr.isatty():
+            self.make_room()
+        try:
+            self.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError:  # a full disk: whoever wrote there has been told, and this is perhaps what tells it
+            pass
         self.stderr.write(line + "\n")
         self.stderr.flush()
 
@@ -104,11 +114,22 @@ class Environment:
             readline.set_startup_hook(partial(readline.insert_text, default) if default else None)
 
     def close_stdout(self) -> None:
-        """Forget what nobody reads any more: the reader of our pipe has gone."""
-        with contextlib.suppress(OSError, ValueError, io.UnsupportedOperation):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.stdout.fileno())
-            os.close(nowhere)
+        """Forget what was written and is not read any more: the reader of our pipe has gone, or the disk is full."""
+        _turn_away(self.stdout)
+
+    def close_terminal(self) -> None:
+        """Forget a terminal that has gone: nothing comes from it, and what is written goes nowhere."""
+        for stream in (self.stdin, self.stdout, self.stderr):
+            with contextlib.suppress(OSError, ValueError, io.UnsupportedOperation):
+                if stat.S_ISCHR(os.fstat(stream.fileno()).st_mode) and not stream.isatty():
+                    _turn_away(stream)
+
+
+def _turn_away(stream: TextIO) -> None:
+    with contextlib.suppress(OSError, ValueError, io.UnsupportedOperation):
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def _own(stream: Any) -> TextIO:

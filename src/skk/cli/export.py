@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from .render import clean
+from .render import clean, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Document:
         messages: Iterable[dict[str, Any]],
         when: float | None = None,
     ) -> None:
-        self.user = clean(user)
+        self.user = one_line(user)
         self.model = clean(model or "")
         self.when = time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
         self._system = system

@@ -150,6 +150,10 @@ class Page:
         """Give what to write now."""
         return self._frame(finished=False)
 
+    def clear(self) -> str:
+        """Give what takes the tail off the screen; the next frame draws it again."""
+        return self._replace([], [], max(self._size()[0], 1))
+
     def finish(self) -> str:
         """Give what to write at the end: the cursor is on a new line then."""
         return self._frame(finished=True)
@@ -315,6 +319,11 @@ class Screen:
         except OSError as error:  # whoever brings the next piece is told: a timer has nobody to tell
             self._failure = error
         self._next = asyncio.get_running_loop().time() + pause(time.thread_time() - began)
+
+    def make_room(self) -> None:
+        """Take the tail off the screen for a line that is to stand there; soon it is drawn again, below that."""
+        self._environment.write(self._page.clear())
+        self._soon()
 
     def finish(self) -> None:
         """Draw what is left; the cursor is on a new line then."""

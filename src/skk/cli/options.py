@@ -47,7 +47,7 @@ def config_file(command: Callable[..., Any], *, new: bool = False) -> Callable[.
         if value is not None:
             os.environ["SKK_CONFIG"] = path = os.path.abspath(native(value))
             if not new and not os.path.exists(path):
-                raise click.BadParameter(f"{value}: {say(mark('no such file or folder'))}")
+                raise click.BadParameter(f"{value}: " + say(mark("no such file or folder")))
 
     return click.option(
         "--config",

@@ -22,7 +22,7 @@ from skk.errors import SkkError
 
 from .completion import Proposal, names_file, propose, proposes
 from .render import explain
-from .stopping import Stopped, listening
+from .stopping import Stopped, ended, listening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Prompt:
         if not app.is_running or app.is_done:
             return
         self._is_stopped = False
-        if buffer.text:
+        if buffer.text and not ended():
             app.layout.focus(buffer)
             buffer.reset()
             app.invalidate()

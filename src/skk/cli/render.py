@@ -162,6 +162,11 @@ class _Plain:
     def think(self, text: str) -> None:
         """Leave out what was only thought."""
 
+    def make_room(self) -> None:
+        """Let what is told next begin on a new line."""
+        self.finish()
+        self._last = ""
+
     def finish(self) -> None:
         if self._last and not self._last.endswith("\n"):
             self._environment.write("\n")
@@ -201,6 +206,7 @@ class Display:
                     self._write(self._filter.feed(piece))
         finally:
             self._write(self._filter.finish())
+            self._environment.make_room = None
             if self._screen is not None:
                 self._screen.finish()
         assert stream.answer is not None  # a stream that ends without an error is complete
@@ -218,6 +224,7 @@ class Display:
     def _begin(self) -> _Plain | Screen:
         if self._screen is None:
             self._screen = _screen(self._environment)
+            self._environment.make_room = self._screen.make_room
         return self._screen
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
-
 from skk.errors import AnswerFormatError
 from skk.texts import mark, say
 
-from .render import INTERRUPTED, clean, explain, remark
+from .render import INTERRUPTED, clean, explain, json_line, remark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,9 +50,6 @@ _NAMES = (
     *("answer", "parsed", "model", "finish_reason", "usage", "reasoning", "refusal"),
     *("request_id", "conversation", "error"),
 )
-
-# What JSON may hold as it is, and what would steer a terminal or end a line for some readers.
-_STEERING = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def statuses() -> str:
@@ -110,7 +104,7 @@ class AsText:
     def fitting(self, answer: Answer, value: Any) -> int:
         """Print the value; an answer that is not whole is none, and goes to stderr."""
         if is_whole(answer):
-            self._environment.write(_line(value))
+            self._environment.write(json_line(value) + "\n")
         elif answer.strip():
             self._environment.tell(clean(answer))
         return self.told(answer)
@@ -159,7 +153,7 @@ class AsJson(AsText):
 
     def _print(self, **known: Any) -> None:
         known["conversation"] = self.conversation
-        self._environment.write(_line({name: known.get(name) for name in _NAMES}))
+        self._environment.write(json_line({name: known.get(name) for name in _NAMES}) + "\n")
 
 
 def _about(error: BaseException, line: str) -> dict[str, Any]:
@@ -167,9 +161,3 @@ def _about(error: BaseException, line: str) -> dict[str, Any]:
     other = "interrupted" if isinstance(error, KeyboardInterrupt) else "file" if isinstance(error, OSError) else "error"
     kind = str(getattr(error, "kind", other))
     return {"kind": kind, "code": getattr(error, "code", None), "message": line.removeprefix("skk: ")}
-
-
-def _line(value: Any) -> str:
-    """Give JSON on a line of its own that any reader takes, and no terminal is steered by."""
-    text = json.dumps(value, ensure_ascii=False)
-    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"

@@ -82,8 +82,11 @@ def complete_users(context: click.Context, option: click.Parameter, typed: str) 
     from click.shell_completion import CompletionItem
 
     async def ask(store: Store) -> list[CompletionItem]:
+        from skk.service import user_name
+
+        begins = user_name(typed)
         names = [user.name for user in await store.users() if user.conversations]
-        return [CompletionItem(name) for name in names if name.startswith(typed) and _is_plain(name)]
+        return [CompletionItem(name) for name in names if name.startswith(begins) and _is_plain(name)]
 
     return _asked(ask)
 

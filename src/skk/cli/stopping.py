@@ -1,4 +1,4 @@
-"""Ctrl-C while something is waited for.
+"""Ctrl-C while something is waited for, and the signals that end a talk from outside.
 
 A loop's own way raises `KeyboardInterrupt` at the second one, wherever Python is: in the middle of the cleaning up that
 the first one has begun, which then goes on in the next wait.
@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-__all__ = ["Stopped", "listening", "stoppable"]
+__all__ = ["Stopped", "ended", "ending", "listening", "stoppable"]
 
 # Whoever presses it so often has seen that the first one does not help.
 _MOST = 4
+
+# Somebody ends the program; the window is closed. What came of these: signals are the process's, not an object's.
+_ENDING = ("SIGTERM", "SIGHUP")
+_came: list[int] = []
 
 
 class Stopped(Exception):  # noqa: N818  # no failure
@@ -28,14 +32,51 @@ class Stopped(Exception):  # noqa: N818  # no failure
 
 
 @contextlib.contextmanager
+def ending(come: Callable[[], None]) -> Iterator[None]:
+    """Take SIGTERM and SIGHUP as a Ctrl-C that holds on: `ended` tells of it, and each `listening` is called.
+
+    Args:
+        come: called first.
+    """
+
+    def take(number: int, _: object) -> None:
+        come()
+        _came.append(number)
+        if len(_came) == 1:  # a shell that ends with its window sends another one, in the middle of our leaving
+            signal.raise_signal(signal.SIGINT)
+
+    before = {}
+    for number in (getattr(signal, name) for name in _ENDING if hasattr(signal, name)):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            with contextlib.suppress(ValueError):  # outside the main thread
+                before[number] = signal.signal(number, take)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _came.clear()
+
+
+def ended() -> int | None:
+    """Give the signal that ends the talk; None if none has come."""
+    return _came[0] if _came else None
+
+
+@contextlib.contextmanager
 def listening(press: Callable[[], None]) -> Iterator[None]:
-    """Call `press`, in whatever Python is doing, for each Ctrl-C; outside the main thread there is none."""
+    """Call `press`, in whatever Python is doing, for each Ctrl-C; outside the main thread there is none.
+
+    Where the talk is ended already, it is called at once.
+    """
     try:
         before = signal.signal(signal.SIGINT, lambda *_: press())
     except ValueError:
         yield
         return
     try:
+        if _came:
+            press()
         yield
     finally:
         signal.signal(signal.SIGINT, before)

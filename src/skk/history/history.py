@@ -13,7 +13,7 @@ from .trim import excess, incomplete, last_turn, turns, units, without
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from skk.messages import Reply
@@ -151,6 +151,14 @@ class History:
     def messages(self) -> Messages:
         """All messages, as they are now: a snapshot that nothing changes any more."""
         return self._state.messages
+
+    def reach(self) -> Iterator[Message]:
+        """Give every message that is there or that `undo` can bring back."""
+        state = self._state
+        yield from state.messages
+        for change in state.changes:
+            for _, replaced, _ in change.splices:
+                yield from replaced
 
     @property
     def limit(self) -> int | None:

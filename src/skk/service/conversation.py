@@ -91,7 +91,7 @@ class Conversation:
         self._row: ConversationRow | None = None
         self._version = 0
         self._kept: dict[int, Message] = {}  # by place, in order
-        # by id: every message that was kept, for undo may bring it back
+        # by id: those, and every one that was kept and that undo may bring back
         self._known: dict[int, tuple[Message, int]] = {}
         self._taken_back: set[int] = set()  # ids
         self._about: dict[str, Any] = {}
@@ -224,8 +224,10 @@ class Conversation:
             self._version = (await self._store.save(self._row.id, self._version, trim=let_go)).version
 
     def _keep(self, kept: dict[int, Message], gone: Iterable[int] = ()) -> None:
-        self._known.update({id(message): (message, place) for place, message in kept.items()})
         self._kept = {place: kept[place] for place in sorted(kept) if place not in gone}
+        known = {**self._known, **{id(message): (message, place) for place, message in kept.items()}}
+        reach = {*map(id, self.chat.history.reach()), *map(id, self._kept.values())}
+        self._known = {key: found for key, found in known.items() if key in reach}
         self._taken_back.clear()
         self._let_go.clear()
 

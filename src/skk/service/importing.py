@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from skk.messages import Message
-    from skk.store import Store
+    from skk.store import MessageRow, Store
 
 __all__ = ["Imported", "import_talks"]
 
@@ -37,6 +37,9 @@ async def import_talks(store: Store, talks: Iterable[tuple[str, Sequence[Message
 
     A talk that one of the user's conversations begins with is kept already, also where that has been gone on with.
     One that begins with all of such a conversation goes on in it. Any other becomes a conversation.
+
+    What was taken back in a conversation does not come back in it: a talk of which all else stands there, each message
+    at its place, is kept already; one that goes on beyond that becomes a conversation of its own.
 
     Args:
         store: where they are kept.
@@ -91,7 +94,28 @@ async def _kept(
             row, rows = await store.read(row.id, trimmed=True)
         except ConversationNotFoundError:  # removed meanwhile
             continue
-        kept = _said(one.message for one in rows[: len(wanted)])
-        if kept and kept == wanted[: len(kept)] and (best is None or len(kept) > best[1]):
-            best = row, len(kept)
+        kept = _shared(wanted, rows, row.next)
+        if kept and (best is None or kept > best[1]):
+            best = row, kept
     return best
+
+
+def _shared(wanted: list[bytes], rows: Sequence[MessageRow], end: int) -> int:
+    """Give how many of a talk's first messages need not be added to a conversation; 0 if that holds another talk.
+
+    Args:
+        wanted: the talk.
+        rows: what the conversation holds, trimmed messages too.
+        end: the place of its next message.
+    """
+    if not rows:
+        return 0
+    kept = _said(one.message for one in rows[: len(wanted)])
+    if kept == wanted[: len(kept)] and (len(kept) == len(wanted) or rows[-1].position == end - 1):
+        return len(kept)
+    # what was taken back is gone, but it has left its places: in a talk that was saved at once they are those it had
+    there = {one.position: one for one in rows if one.position < len(wanted)}
+    is_whole = len(wanted) <= end and all(
+        one.message.data == wanted[place] and one.saved_at == rows[0].saved_at for place, one in there.items()
+    )
+    return len(wanted) if is_whole and 0 in there else 0

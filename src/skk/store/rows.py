@@ -34,6 +34,7 @@ class ConversationRow(NamedTuple):
         created_at, used_at: when it was made and last saved, in seconds since 1970.
         version: grows with each save; who saves says which one they read.
         messages: how many are kept.
+        next: the place of the next message; those below it that hold none were taken back.
     """
 
     id: str
@@ -46,6 +47,7 @@ class ConversationRow(NamedTuple):
     used_at: float
     version: int
     messages: int
+    next: int
 
 
 class MessageRow(NamedTuple):

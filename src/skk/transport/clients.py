@@ -185,7 +185,7 @@ class Connection:
         if _is_loopback(self.base_url):  # no proxy stands between this machine and itself
             options["trust_env"] = False
             if self._transport != "aiohttp":
-                options["verify"] = _certificates()
+                options["verify"] = _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
         elif self._proxy is not None:
             options["proxy"] = self._proxy
         try:
@@ -393,9 +393,9 @@ def _frozen(value: Any) -> Any:
 
 
 @cache
-def _certificates() -> Any:
-    """Give what the HTTP library knows of certificates without the environment, once: reading it takes 25 ms."""
-    return HTTP.create_ssl_context(trust_env=False)
+def _certificates(file: str | None, folder: str | None) -> Any:
+    """Give the certificates that the HTTP library trusts, read once for these settings: that takes 25 ms."""
+    return HTTP.create_ssl_context()
 
 
 def _is_loopback(url: str) -> bool:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from skk.cli.chat import Talk
+    from skk.messages import Message
 
 __all__ = ["ask", "edit", "fork", "keys", "model", "new", "regenerate", "system", "usage"]
 
@@ -37,15 +38,16 @@ def ask(talk: Talk, text: str) -> None:
 def regenerate(talk: Talk, _: str) -> None:
     question = _last_question(talk)
     if question is not None:
-        _ask_instead(talk, question)
+        _ask_instead(talk, _parts(question), pinned=question.pinned)
 
 
 def edit(talk: Talk, argument: str) -> None:
     question = _last_question(talk)
     if question is None:
         return
-    at = next((i for i, part in enumerate(question) if part["type"] == "text"), len(question))
-    old = question[at]["text"] if at < len(question) else ""
+    parts = _parts(question)
+    at = next((i for i, part in enumerate(parts) if part["type"] == "text"), len(parts))
+    old = parts[at]["text"] if at < len(parts) else ""
     text = argument
     if not text:
         try:
@@ -53,30 +55,36 @@ def edit(talk: Talk, argument: str) -> None:
         except KeyboardInterrupt:
             text = ""
     if text:
-        _ask_instead(talk, [*question[:at], {"type": "text", "text": text}, *question[at + 1 :]])
+        changed = [*parts[:at], {"type": "text", "text": text}, *parts[at + 1 :]]
+        _ask_instead(talk, changed, pinned=question.pinned)
     else:
         show(talk, say(mark("nothing was changed")))
 
 
-def _last_question(talk: Talk) -> list[dict[str, Any]] | None:
-    """Give the parts of the question that was asked last; None, and say so, if there is none."""
-    for message in reversed(talk.chat.fetch_messages()):
-        if message["role"] == "user":
-            content = message["content"]
-            return [{"type": "text", "text": content}] if isinstance(content, str) else content
+def _last_question(talk: Talk) -> Message | None:
+    """Give the question that was asked last; None, and say so, if there is none."""
+    for message in reversed(talk.chat.history.messages):
+        if message.role == "user":
+            return message
     show(talk, say(mark("there is no question to ask again")))
     return None
 
 
-def _ask_instead(talk: Talk, question: list[dict[str, Any]]) -> None:
+def _parts(question: Message) -> list[dict[str, Any]]:
+    from skk.messages import decode
+
+    content = decode([question])[0]["content"]
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _ask_instead(talk: Talk, parts: list[dict[str, Any]], *, pinned: bool) -> None:
     """Ask in the place of the last turn, as one change. Where nothing came of it the history is as it was."""
     history = talk.chat.history
     before = history.messages
-    pinned = next(message.pinned for message in reversed(before) if message.role == "user")
     talk.take_back(lambda: history.rollback(1))
     between, came = history.messages, False
     try:
-        came = talk.ask(*(part["text"] if part["type"] == "text" else part for part in question), pinned=pinned)
+        came = talk.ask(*(part["text"] if part["type"] == "text" else part for part in parts), pinned=pinned)
     finally:
         if between is not before and not came:
             talk.take_back(lambda: history.undo(1))
