@@ -3,7 +3,9 @@
     python bench/run.py                          the table
     python bench/run.py --rounds 9 --check       exit status 1 where a ratio is below its floor
     python bench/run.py --only stream --transport aiohttp
+    python bench/run.py --only keypool -- --scenarios A B --seeds 1
 
+Then pools of api keys under load: keypool/run.py, which is given what stands after `--`.
 README.md tells what is measured, and how to read it.
 """
 
@@ -26,6 +28,7 @@ import worker
 
 HERE = Path(__file__).parent
 OURS, SDK = "skk", "openai"
+POOLS = "keypool"  # their name for --only
 IMPORTS = {OURS: "from skk.openai import Chat", SDK: "from openai import OpenAI, AsyncOpenAI", "bare": "pass"}
 STARTS = 3.0  # bare interpreters that a process with our import may cost
 
@@ -193,17 +196,8 @@ def table(figures: list[dict]) -> str:
     return "\n".join(shown)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="", help="part of the rows' names")
-    parser.add_argument("--transport", choices=["aiohttp"], help="our transport= (the SDK's side stays as it is)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures and every round to a file")
-    parser.add_argument("--check", action="store_true", help="exit status 1 where a ratio is below its floor")
-    given = parser.parse_args()
-    rows = [row for row in ROWS if given.only in row.name]
-    if not rows or given.rounds < 1:
-        parser.error(f"there is nothing to measure; the rows are {', '.join(row.name for row in ROWS)}")
+def costs(rows: list[Row], given: argparse.Namespace) -> list[str]:
+    """Print what each row costs; give what is below its floor, if it is to be checked."""
     taken = measure(rows, given.rounds, given.transport)
     figures = [summary(row, taken[row.name]) for row in rows]
     about = {"python": platform.python_version(), "openai": version("openai"), "transport": given.transport}
@@ -211,7 +205,29 @@ def main() -> int:
     print(table(figures))
     if given.json:
         given.json.write_text(json.dumps({**about, "rows": figures, "rounds": taken}, indent=1), encoding="utf-8")
-    missed = misses(figures) if given.check else []
+    return misses(figures) if given.check else []
+
+
+def pools(options: list[str], check: bool) -> int:
+    """Put pools of api keys under load: unless told otherwise all of it, when the machine is calm."""
+    asked = [*(options or ["--calm", "--again"]), *(["--check"] if check else [])]
+    return subprocess.run([sys.executable, str(HERE / POOLS / "run.py"), *asked]).returncode
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help=f"part of the rows' names, or {POOLS}")
+    parser.add_argument("--transport", choices=["aiohttp"], help="our transport= (the SDK's side stays as it is)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures and every round to a file")
+    parser.add_argument("--check", action="store_true", help="exit status 1 where a ratio is below its floor")
+    parser.add_argument(POOLS, nargs="*", metavar="-- OPTION", help=f"options of {POOLS}/run.py")
+    given = parser.parse_args()
+    rows = [row for row in ROWS if given.only in row.name]
+    if not (rows or POOLS.startswith(given.only)) or given.rounds < 1:
+        parser.error(f"there is nothing to measure; the rows are {', '.join(row.name for row in ROWS)}, {POOLS}")
+    missed = costs(rows, given) if rows else []
+    missed += ["pools of keys"] if POOLS.startswith(given.only) and pools(given.keypool, given.check) else []
     for line in missed:
         print(f"below the floor: {line}", file=sys.stderr)
     return 1 if missed else 0

@@ -69,7 +69,7 @@ def of_run(letter: str, processes: list[dict], books: dict) -> Figures:
     callers = scenario.callers * scenario.processes if scenario.rate is None else len(shares)
     squares = callers * sum(share * share for share in shares.values())
     return Figures(
-        goodput=100 * got / most,
+        goodput=100 * got / max(1, most),
         failed=100 * sum(sum(each["failures"].values()) for each in processes) / max(1, calls),
         refused=books["refused"] / served,
         p50=added[len(added) // 2],

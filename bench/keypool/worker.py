@@ -57,7 +57,7 @@ class Load:
         self._begin = time.monotonic()
         tasks = await self._by_chance() if self._scenario.rate else self._always()
         await asyncio.sleep(self._seconds - self._now())
-        _, late = await asyncio.wait(tasks, timeout=DRAIN)
+        _, late = await asyncio.wait(tasks, timeout=DRAIN) if tasks else ([], [])
         for task in late:
             task.cancel()
         for found in await asyncio.gather(*tasks, return_exceptions=True):
@@ -118,7 +118,8 @@ async def main() -> None:
     pool = adapter.Pool(Offer(keys, told["base_url"], scenario.timeout, limits, told["share"]))
     load = Load(pool, scenario, told["seconds"], told["seed"], told["process"])
     print("ready", flush=True)
-    await asyncio.to_thread(sys.stdin.readline)
+    if not await asyncio.to_thread(sys.stdin.readline):
+        return  # whoever wanted the load is gone
     before = time.process_time()
     still_open = await load.run()
     cpu = time.process_time() - before
