@@ -138,7 +138,7 @@ def test_looking_changes_nothing(redis, onlooker, shared):
             return {name: (client.dump(name), client.expiretime(name)) for name in client.scan_iter()}
 
         before = all_there_is()
-        rights = ["+@read", "+eval_ro", "+time", "+@connection"]
+        rights = ["+@read", "+eval_ro", "+time"]
         client.acl_setuser("onlooker", enabled=True, reset=True, passwords=["+pw"], keys=["*"], commands=rights)
         reader = Onlooker(redis.url.replace("//", "//onlooker:pw@"))
         assert [2, 2] == [len(looking.read()[0]["keys"]) for looking in (onlooker, reader)]

@@ -73,8 +73,10 @@ def run(block, page, namespace):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_python_snippets_print_what_they_say(page, as_a_reader, monkeypatch):
+def test_python_snippets_print_what_they_say(page, as_a_reader, monkeypatch, request):
     """The snippets of a page run one after the other, and print what their comments say, in that order."""
+    if "REDIS_URL" in text_of(page):
+        monkeypatch.setenv("REDIS_URL", request.getfixturevalue("redis").url)
     monkeypatch.setenv("SKK_LANG", "zh" if page in IN_CHINESE else "en")
     namespace = {"__name__": "snippet"}
     found = blocks(page, "python")
