@@ -133,6 +133,30 @@ def test_a_booking_that_nobody_wants_is_given_back(process):
     assert other.scheduler.wake - other.now < 0.25
 
 
+def test_a_booking_serves_who_it_was_made_for(process):
+    """Though he is thought to need more meanwhile: who needs less would waste it, and go ahead of him."""
+    one = process(KEYS[:1])
+    first, second = one.ask(2)
+    one.settle(first, tokens=Limits(1000, 0, 1.0, 0.002))
+    long, short = one.submit(max_tokens=100), one.submit(max_tokens=10)
+    one.look()
+    one.settle(second, characters=400, prompt_tokens=200)
+    assert one.wait_for(long) is not None
+    assert short.lease is None
+
+
+def test_what_an_earlier_attempt_gave_back_is_no_room_after_a_later_one(process):
+    """A header speaks of the moment its attempt was sent: only what was charged after that has been used since."""
+    one = process(KEYS[:1])
+    one.settle(one.ask()[0], requests=Limits(100, 99, 5.0, 0.002))
+    earlier, later = one.submit(), one.submit()
+    one.scheduler.dispatch(one.now)
+    one.scheduler.sent(one.now, later.lease)
+    one.scheduler.withdraw(one.now, earlier)
+    one.settle(later.lease, requests=Limits(100, 50, 247.5, 0.002))
+    assert 50 == len(one.ask(80))
+
+
 def test_two_processes_take_what_the_limit_gives_and_no_more(redis, process):
     """At full load their attempts add up to it, and each has its share."""
     first = process(KEYS[:1])

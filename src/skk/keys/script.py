@@ -9,11 +9,11 @@ Each model of a pool has three keys there:
 
 Of an api key: ``n`` in flight, ``k`` successes (for the slow start), ``w`` whether its limits are known, ``z`` the
 lease after which it began to come back slowly, ``q`` its last lease, ``u`` it cools until then, ``x`` whether it is
-barred from the model; ``r`` and ``t`` are its accounts of requests and of tokens: ``g`` all charges, ``v`` what was
-given back, ``p`` and ``pa`` what was charged shortly before and when, ``b`` its buckets by name, each ``r`` rate,
-``c`` cap, ``l`` level, ``a`` when, ``s`` slack; of one that is felt from refusals ``h`` when the last was heard
-and ``q`` successes since. Of a retired key: ``x`` why, ``a`` its next chance, ``m`` chances
-missed, ``o`` somebody is asking until then. All times are those of Redis itself.
+barred from the model; ``r`` and ``t`` are its accounts of requests and of tokens. Of an account: ``g`` all charges,
+``v`` what was given back and ``y`` the last of that by lease, ``p`` and ``pa`` what was charged shortly before and
+when, ``b`` its buckets by name. Of a bucket: ``r`` rate, ``c`` cap, ``l`` level, ``a`` when, ``s`` slack; of one that
+is felt from refusals ``h`` when the last was heard and ``q`` successes since. Of a retired key: ``x`` why, ``a`` its
+next chance, ``m`` chances missed, ``o`` somebody is asking until then. All times are those of Redis itself.
 """
 
 from __future__ import annotations
@@ -159,7 +159,8 @@ if t ~= field then keep(t) end
 return table.concat({'taken', born, (best - 5) / 5, seq, string.format('%.6f', now),
   string.format('%.6f', soonest - now), s.n, trial and 1 or 0, string.format('%.15g', requests.g - requests.v),
   string.format('%.9g', near), string.format('%.15g', bought.g - bought.v), string.format('%.9g', dense),
-  field, r, t, requests.b.f and requests.b.f.r or 0, bought.b.f and bought.b.f.r or 0}, ' ')
+  field, r, t, string.format('%.15g', requests.g), string.format('%.15g', bought.g),
+  requests.b.f and requests.b.f.r or 0, bought.b.f and bought.b.f.r or 0}, ' ')
 """
 )
 
@@ -190,6 +191,9 @@ end
 if same and void then
   for name, account in pairs(accounts) do
     account.v = account.v + costs[name]
+    account.y = account.y or {}
+    table.insert(account.y, {seq, costs[name]})
+    if #account.y > 32 then table.remove(account.y, 1) end
     for _, b in pairs(account.b) do advance(b); b.l = math.min(b.c, b.l + costs[name]) end
   end
 end
@@ -213,8 +217,10 @@ for i = 20, #ARGV, 8 do
     if how == '2' then
       b.l = math.min(cap, low)
     elseif low and not old then
-      local since = account.g - account.v - marks[which]
-      if void then since = since + costs[which] end
+      local since = account.g - marks[which]
+      for _, given in ipairs(account.y or {}) do
+        if given[1] > seq then since = since - given[2] end
+      end
       local shift = rate * (now - sent) - since
       b.l = math.min(b.l, cap, high + shift)
       if how == '1' and low + shift > b.l then b.l = math.min(cap, low + shift) end

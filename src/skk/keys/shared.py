@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .bucket import Bucket
+    from .felt import Felt
     from .lane import Windows
     from .ticket import Lease, Ticket
 
@@ -343,7 +344,7 @@ class SharedDesk(Desk):
     ) -> None:
         chance = SECOND_CHANCE.get(kind, "") if over else ""
         arguments = [taken.born, taken.seq, *taken.fields, _flag(over), kind.value, taken.clock + sent - taken.asked]
-        arguments += [taken.cost, _flag(void), taken.marks[0][0], taken.marks[1][0], wait if wait > 0 else ""]
+        arguments += [taken.cost, _flag(void), *taken.gross, wait if wait > 0 else ""]
         arguments += [_flag(slow), _flag(known), chance, LAST_CHANCE, NOT_ANSWERED if taken.trial else "", FIRST_WINDOW]
         for words in said:
             arguments += words
@@ -415,15 +416,16 @@ class Taken:
         due: when it may be used, in our time.
         count: how many are in flight on the key, this one included.
         trial: whether it is the second chance of a retired key.
-        marks: all charges up to this one's, and those shortly before it: of both accounts.
+        marks: all charges up to this one's, net of what was given back, and those shortly before it: of both accounts.
+        gross: all charges up to this one's, of both.
         felt: the rates that are felt from refusals, of both; 0 for none.
         cost: the tokens that were charged.
         ticket: who asked for it.
     """
 
     __slots__ = (
-        *("asked", "born", "clock", "cost", "count", "due", "felt", "fields", "lane", "marks", "seq", "ticket"),
-        "trial",
+        *("asked", "born", "clock", "cost", "count", "due", "felt", "fields", "gross", "lane", "marks", "seq"),
+        *("ticket", "trial"),
     )
 
     def __init__(self, born: str, lanes: list[SharedLane], words: list[str], now: float, cost: float) -> None:
@@ -434,12 +436,13 @@ class Taken:
         self.seq, self.count, self.trial = int(seq), int(count), trial == "1"
         self.clock, self.asked, self.due = float(clock), now, now + max(0.0, float(wait))
         self.marks = (float(requests), float(near)), (float(tokens), float(dense))
-        self.felt = float(words[13]), float(words[14])
+        self.gross = float(words[13]), float(words[14])
+        self.felt = float(words[15]), float(words[16])
         self.cost = cost
         self.ticket: Ticket | None = None
 
 
-_NO_LEASE = ["0"] * 15
+_NO_LEASE = ["0"] * 17
 
 
 class SharedLane(Lane):
@@ -522,7 +525,7 @@ class SharedLane(Lane):
 class SharedAccount(Account):
     """One limit of one kind, which takes down what it learns."""
 
-    __slots__ = ("_told",)
+    __slots__ = ("_theirs", "_told")
 
     stated: Heard
     hidden: Overheard | None
@@ -532,6 +535,7 @@ class SharedAccount(Account):
         self.stated = Heard(now, windows[0])
         self.ledger.buckets[0] = self.stated
         self._told = 0.0  # the felt rate that was told last
+        self._theirs = 0.0  # the one that all feel
 
     def tell(self, now: float) -> Hidden:
         """Give the limit told in words."""
@@ -544,8 +548,15 @@ class SharedAccount(Account):
         """Learn what all have charged, and the rate that they feel; 0 for none."""
         if isinstance(self.ledger, Everybodys):
             self.ledger.net_now = net
+        self._theirs = felt
         if self.felt is not None and felt:
             self.felt.rate = self._told = felt
+
+    def feel(self, felt: Felt | None) -> None:
+        """Put a felt rate in the place of the last; the first of this process is that of all, where they have one."""
+        if self.felt is None and felt is not None and self._theirs:
+            felt.rate = self._theirs
+        super().feel(felt)
 
     def move(self, ledger: Ledger) -> None:
         """Keep the beliefs, in another ledger: what was charged in the last is no evidence for them."""
