@@ -133,7 +133,7 @@ class TestTheTable:
             (60.0, 1.9, ["60", "1"]),
             (0.1388, 199.0, ["0.14", "199"]),
             (30000.0, 12345.6, ["30,000", "12,345"]),
-            (2e6, 1_999_000.0, ["2.00M", "2.00M"]),
+            (2e6, 1_999_000.0, ["2.00M", "1.99M"]),
             (None, None, ["-", "-"]),
         ],
     )
@@ -217,6 +217,12 @@ class TestBesideRedis:
     def test_the_help_says_whose_names_these_are(self, skk_here):
         """They are not the fingerprints that one knows from elsewhere."""
         assert "none of our fingerprints" in " ".join(skk_here("keys", "--help").out.split())
+
+    def test_in_chinese(self, skk_here, redis, chat):
+        """Help, states and heads."""
+        assert ("[必填]" in skk_here("keys", "--help", "--lang", "zh").out) is True
+        out = skk_here("keys", "--redis", redis.url, "--lang", "zh").out
+        assert [True, True, True] == [word in out for word in ("密钥池 ", "就绪", "被拒绝，到 ")]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pty")

@@ -58,6 +58,7 @@ def remembering(chat: Chat) -> None:
     chat.msg_max_count = None
     chat.system = "brief"
     assert_type(chat.model, str)
+    assert_type(chat.pool, AKPool | None)
     chat.load("talk.json", user="me")
     window = chat.window("hello", Multimodal_Part.image("cat.png"))
     assert_type(window, Window)

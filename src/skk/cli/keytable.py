@@ -106,7 +106,7 @@ def _number(number: float | None, *, down: bool = False) -> str:
     if number is None:
         return "-"
     if number >= 1e6:
-        return f"{number / 1e6:.2f}M"
+        return f"{(int(number / 1e4) / 100 if down else number / 1e6):.2f}M"
     if down or number >= 100:
         return f"{int(number + 1e-6):,}" if down else f"{number:,.0f}"
     return f"{number:.2f}".rstrip("0").rstrip(".")

@@ -26,6 +26,7 @@ SENTENCES = (
     mark("Invalid value for {param_hint}: {message}"),
     mark("Missing argument"),
     mark("Missing option"),
+    mark("required"),
     mark("No such command {name!r}."),
     mark("No such option {name!r}."),
     mark("Option {name!r} does not take a value."),

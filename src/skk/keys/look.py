@@ -95,12 +95,18 @@ class Onlooker:
     def __init__(self, url: str) -> None:
         try:
             import redis
+            from redis.backoff import NoBackoff
+            from redis.retry import Retry
         except ImportError as error:
             raise ConfigurationError(mark("this needs one more package: pip install 'skk[redis]'")) from error
         self._address = without_password(url)
         try:
             self._client = redis.Redis.from_url(
-                url, socket_connect_timeout=_ANSWERING, socket_timeout=_ANSWERING, protocol=2
+                url,
+                socket_connect_timeout=_ANSWERING,
+                socket_timeout=_ANSWERING,
+                retry=Retry(NoBackoff(), 0),  # who looks live looks again anyway
+                protocol=2,
             )
         except (ValueError, TypeError, AttributeError):
             raise ConfigurationError(
