@@ -559,6 +559,29 @@ def test_who_may_be_served_by_one_of_several_keys_is_not_sent_away(make):
     assert KEYS[1] == waiting.look().secret.reveal()
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_keys_that_are_refused_for_no_reason_given_are_asked_ever_more_seldom(make, clock, count):
+    """429 without a wait, from keys whose headers say that plenty is left: a minute of that is few attempts."""
+    pool, attempts, ends_at = make(KEYS[:count]), 0, clock.now + 60.0
+    place = place_in(pool)
+    plenty = Answer(10_000, 9_999, "6ms").raw
+    with pytest.raises(AllKeysRateLimitedError):
+        while clock.now < ends_at + 1.0 and attempts < 1000:
+            found = place.look()
+            if isinstance(found, Lease):
+                attempts += 1
+                found.sent()
+                clock.now += 0.002
+                failure = refused()
+                failure.headers = plenty
+                found.report(failure)
+            else:
+                clock.now += max(found, 0.001)
+    assert 2 * count <= attempts <= 10 * count
+    clock.now += 60.0
+    lease_of(pool).served(None)
+
+
 def test_one_limited_key_among_waiting_keys_is_no_end(pool):
     """The smallest wait counts: others may be away for a day."""
     refuse_all(pool, *[Kind.RATE_LIMITED] * 3, retry_after=(86400.0, 3.0, 86400.0))

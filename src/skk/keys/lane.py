@@ -118,7 +118,7 @@ class Lane:
     __slots__ = (
         *("index", "key", "until", "room", "in_flight", "closed", "standing", "places", "requests", "tokens"),
         *("served", "strikes", "struck_at", "served_at", "returning", "looked_at", "rested_at", "window"),
-        *("first_at", "largest"),
+        *("first_at", "largest", "puzzles"),
         "organization",
     )
 
@@ -141,6 +141,7 @@ class Lane:
         self.looked_at = -INFINITE  # when headers were last learnt from
         self.first_at: float | None = None
         self.largest = INFINITE  # tokens of the largest request it takes
+        self.puzzles = 0  # refusals in a row that nothing explains
         self.organization: str | None = None
         key.lanes.append(self)
         self.close()
@@ -238,7 +239,7 @@ class Lane:
         """Learn that an attempt went well."""
         self.served += 1
         self.key.served += 1
-        self.strikes, self.served_at = 0, now
+        self.strikes, self.served_at, self.puzzles = 0, now, 0
         self.places.served(lease, now)
         if lease.at < self.rested_at:
             pass  # it was sent before the rest, and says nothing of what comes after
@@ -320,6 +321,9 @@ class Lane:
             self.measure()
         elif lease.at > stated.heard:
             stated.shaken(now)
+            if limits.remaining >= cost:  # neither a wait nor places explain it: it must not be asked without end
+                rest = min(LAST_STRIKE_REST, FIRST_STRIKE_REST * 2.0 ** min(self.puzzles, 10))
+                self.until, self.puzzles = max(self.until, now + rest), self.puzzles + 1
         stated.broken()
 
     def _refused_unexplained(self, now: float, lease: Lease, seen: Seen, account: Account, cost: float) -> None:
