@@ -149,7 +149,7 @@ def main() -> int:
                 print(_line(letter, adapter, seed, run), file=sys.stderr, flush=True)
     print(figures.table(found))
     if options.json:
-        runs = [
+        known = [
             {"scenario": it, "adapter": by, "runs": [run._asdict() for run in all]} for (it, by), all in found.items()
         ]
         options.json.write_text(json.dumps(known, indent=1), encoding="utf-8")

@@ -27,11 +27,14 @@ def run(*arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
-def test_a_run_ends_in_a_table():
-    """Service and load are processes of their own, and what they found is one line for each pool."""
-    done = run("--scenarios", "A", "--adapters", "skk", "--seeds", "1", "--seconds", "1")
+def test_a_run_ends_in_a_table(tmp_path):
+    """Service and load are processes of their own, and what they found is one line for each pool, and a file."""
+    file = tmp_path / "figures.json"
+    done = run("--scenarios", "A", "--adapters", "skk", "--seeds", "1", "--seconds", "1", "--json", str(file))
     lines = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| A ")]
     assert (0, [["| A", "ten equal keys", "skk", "1"]]) == (done.returncode, [line[:4] for line in lines]), done.stderr
+    (known,) = json.loads(file.read_text(encoding="utf-8"))
+    assert ("A", "skk", 0.0) == (known["scenario"], known["adapter"], known["runs"][0]["failed"])
 
 
 def test_an_adapter_without_an_environment_is_left_out(monkeypatch):
