@@ -118,7 +118,7 @@ class Lane:
     __slots__ = (
         *("index", "key", "until", "room", "in_flight", "closed", "standing", "places", "requests", "tokens"),
         *("served", "strikes", "struck_at", "served_at", "returning", "looked_at", "rested_at", "window"),
-        *("first_at", "largest", "puzzles"),
+        *("first_at", "largest", "puzzles", "puzzled_at"),
         "organization",
     )
 
@@ -142,6 +142,7 @@ class Lane:
         self.first_at: float | None = None
         self.largest = INFINITE  # tokens of the largest request it takes
         self.puzzles = 0  # refusals in a row that nothing explains
+        self.puzzled_at = -INFINITE  # when the last was heard
         self.organization: str | None = None
         key.lanes.append(self)
         self.close()
@@ -316,15 +317,25 @@ class Lane:
         if limits.remaining >= cost and wait is not None:
             if wait < LONGEST_TELLING:
                 stated.pace(now, PACE * cost, cost - (stated.rate or 0.0) * wait - ledger.since(lease.number, mark))
+            self._puzzle(now, lease, MOST_STRIKES)
         elif limits.remaining >= cost and self.in_flight:
             self.places.refused(lease, now, self.in_flight, certain=True, rate_known=True)
             self.measure()
         elif lease.at > stated.heard:
             stated.shaken(now)
-            if limits.remaining >= cost:  # neither a wait nor places explain it: it must not be asked without end
-                rest = min(LAST_STRIKE_REST, FIRST_STRIKE_REST * 2.0 ** min(self.puzzles, 10))
-                self.until, self.puzzles = max(self.until, now + rest), self.puzzles + 1
+            if limits.remaining >= cost:
+                self._puzzle(now, lease, 0)
         stated.broken()
+
+    def _puzzle(self, now: float, lease: Lease, free: int) -> None:
+        """Rest after more than so many refusals in a row that nothing explains: it must not be asked without end."""
+        if lease.at < self.puzzled_at:
+            return
+        self.puzzled_at = now
+        self.puzzles += 1
+        if self.puzzles > free:
+            rest = FIRST_STRIKE_REST * 2.0 ** min(self.puzzles - free - 1, 10)
+            self.until = max(self.until, now + min(LAST_STRIKE_REST, rest))
 
     def _refused_unexplained(self, now: float, lease: Lease, seen: Seen, account: Account, cost: float) -> None:
         """Refused by what no header states: too many at once, or too many in a while."""
