@@ -14,7 +14,7 @@ from skk.cli.environment import Environment
 from skk.cli.keytable import aligned, limits, of_model, state
 from skk.cli.render import columns
 from skk.cli.slash import obey
-from skk.errors import NotFoundError, fingerprint
+from skk.errors import NotFoundError, RateLimitError, fingerprint
 from skk.openai import AKPool, Chat
 from skk.texts import speaking
 
@@ -78,6 +78,17 @@ class TestInATalk:
     def test_what_is_known_is_of_the_model_of_now(self, keys_of, served):
         """Limits of another model are not told."""
         assert [NAMES[0], "ready", "0", "2", *"----"] == keys_of(AKPool(KEYS[:1]), 2, model="other")[1].split()
+
+    def test_a_key_that_rests_for_one_model_is_ready_for_another(self, keys_of, served):
+        """A limit is a model's."""
+        pool = AKPool(KEYS[:1], max_wait=0, on_event=lambda event: 30)
+        chat = Chat(pool, base_url=served.base_url, model="other")
+        chat.request("50")
+        served.fail("429", model="m")
+        with pytest.raises(RateLimitError):
+            chat.request("50", model="m")
+        assert re.match(rf"{NAMES[0]}  rests for (30|2\d) s ", keys_of(pool)[1])
+        assert re.match(rf"{NAMES[0]}  ready ", keys_of(pool, model="other")[1])
 
     def test_an_error_is_one_clean_line(self, keys_of, served):
         """Whatever a service says."""
@@ -145,11 +156,15 @@ class TestTheTable:
     @pytest.mark.parametrize(
         ("key", "model", "told"),
         [
-            ({"state": "rejected", "next_free": 9.0}, {"barred": False, "next_free": 9.0}, ("rejected", 9.0)),
-            ({"state": "ready", "next_free": 0.0}, {"barred": True, "next_free": 5.0}, ("barred", 5.0)),
-            ({"state": "ready", "next_free": 0.0}, {"barred": False, "next_free": 5.0}, ("busy", 5.0)),
-            ({"state": "cooling", "next_free": 3.0}, {"barred": False, "next_free": 5.0}, ("cooling", 5.0)),
-            ({"state": "busy", "next_free": 0.1}, {"barred": False, "next_free": 0.0}, ("ready", 0.0)),
+            (
+                {"state": "rejected", "next_free": 9.0},
+                {"barred": False, "next_free": 9.0, "rests": 0.0},
+                ("rejected", 9.0),
+            ),
+            ({"state": "ready", "next_free": 0.0}, {"barred": True, "next_free": 5.0, "rests": 0.0}, ("barred", 5.0)),
+            ({"state": "ready", "next_free": 0.0}, {"barred": False, "next_free": 5.0, "rests": 0.0}, ("busy", 5.0)),
+            ({"state": "ready", "next_free": 0.0}, {"barred": False, "next_free": 5.0, "rests": 5.0}, ("cooling", 5.0)),
+            ({"state": "busy", "next_free": 0.1}, {"barred": False, "next_free": 0.0, "rests": 0.0}, ("ready", 0.0)),
             ({"state": "busy", "next_free": 0.1}, None, ("ready", 0.0)),
         ],
     )

@@ -68,7 +68,7 @@ def of_model(stat: Mapping[str, Any], model: str) -> tuple[str, float | None]:
         return "barred", known["next_free"]
     if known["next_free"] == 0:
         return "ready", 0.0
-    return "cooling" if stat["state"] == "cooling" else "busy", known["next_free"]
+    return "cooling" if known["rests"] > 0 else "busy", known["next_free"]
 
 
 def limits(known: Mapping[str, Any]) -> list[str]:

@@ -17,14 +17,16 @@ def stat(facts: KeyFacts) -> dict[str, Any]:
     Returns:
         ``key`` (its fingerprint), ``state`` ("ready", "busy", "cooling", "rejected", "out_of_quota"), ``next_free``
         (seconds until it may serve), ``in_flight``, ``asked`` and ``served`` (attempts), ``error`` (what it was last
-        told) and ``models``: by model ``in_flight``, ``served``, ``next_free``, and the limits that were learnt,
-        ``requests`` and ``tokens``: ``limit``, ``per_minute``, ``left``; None where nothing is known.
+        told) and ``models``: by model ``in_flight``, ``served``, ``next_free``, ``rests`` (seconds that it must not be
+        asked), ``barred`` (from this model), and the limits that were learnt, ``requests`` and ``tokens``:
+        ``limit``, ``per_minute``, ``left``; None where nothing is known.
     """
     models = {
         name: {
             "in_flight": lane.in_flight,
             "served": lane.served,
             "next_free": lane.next_free,
+            "rests": lane.rests,
             "barred": lane.barred,
             "requests": _limit(lane.requests),
             "tokens": _limit(lane.tokens),
