@@ -118,9 +118,10 @@ class Service:
         self._worked += work
         return Reply(200, self._headers(index), work=work, tokens=need, prompt_tokens=prompt)
 
-    def left(self, index):
-        """Learn that an answer is over."""
+    def left(self, index, late=0.0):
+        """Learn that an answer is over, so many seconds later than it should have been: its place was held longer."""
         self.in_flight[index] -= 1
+        self._worked += late
 
     def _closed(self, state, index):
         if state == "dead":

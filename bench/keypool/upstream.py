@@ -94,7 +94,7 @@ class Upstream:
             return False
         await asyncio.sleep(WAY + reply.work)
         if reply.status == 200:
-            service.left(index)
+            service.left(index, self._now() - at - WAY - reply.work)
         if reply.status:
             _send(writer, reply, json.dumps({"at": at, "work": reply.work, "tokens": reply.tokens}))
         return reply.status > 0
