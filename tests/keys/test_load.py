@@ -72,11 +72,15 @@ def test_64_threads_fetch_evenly(frequent_switches, fetches):
 
 
 # ---------------------------------------------------------------------- R11
+@pytest.mark.parametrize(("retry_after", "probes"), [(300, 1), (None, 10)])
 @pytest.mark.parametrize("requests", [200, pytest.param(1000, marks=prove)])
-async def test_bad_keys_cost_next_to_nothing(server, make, requests):
-    """One key of four is good: every request succeeds, twenty at a time, and each bad one is tried once."""
+async def test_bad_keys_cost_next_to_nothing(server, make, requests, retry_after, probes):
+    """One key of four is good: every request succeeds, twenty at a time, and each bad one is tried once.
+
+    One that names no time and says that plenty is left is tried again, less and less often.
+    """
     server.keys({DEAD: 401, SPENT: "insufficient_quota"})
-    server.fail("429", times=None, key=LIMITED, argument=300)  # its Retry-After
+    server.fail("429", times=None, key=LIMITED, argument=retry_after)
     pool = AKPool([DEAD, LIMITED, SPENT, HEALTHY])
     chats = [make(pool) for _ in range(20)]
     assert "51" == await chats[0].async_request(QUESTION)  # each key is known now
@@ -86,7 +90,9 @@ async def test_bad_keys_cost_next_to_nothing(server, make, requests):
 
     answers = await asyncio.gather(*map(work, chats))
     assert ["51"] * requests == list(chain(*answers))
-    assert {DEAD: 1, LIMITED: 1, SPENT: 1, HEALTHY: requests + 1} == asked(server)
+    counts = asked(server)
+    assert 1 <= counts.pop(LIMITED) <= probes
+    assert {DEAD: 1, SPENT: 1, HEALTHY: requests + 1} == counts
 
 
 @pytest.mark.parametrize("requests", [200, pytest.param(1000, marks=prove)])
