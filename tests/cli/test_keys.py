@@ -52,7 +52,7 @@ class TestInATalk:
             "in",
             "flight",
             "served",
-            *("requests/min", "left", "tokens/min", "left"),
+            *("req/min", "left", "tok/min", "left"),
         ] == head.split()
         assert [NAMES[0], "ready", "0", "3"] == first.split()[:4]
         assert re.fullmatch(rf"{NAMES[1]}  refused until \d\d:\d\d +0 +0( +-){{4}}", second)
@@ -199,6 +199,7 @@ class TestBesideRedis:
         assert ["ready", "ready"] == states[:2]
         assert states[2].startswith("refused until ")
         assert not any(word in seen.out for word in (*KEYS, *NAMES))
+        assert max(map(len, lines)) <= 80
 
     def test_tables_stand_apart(self, skk_here, redis, chat):
         """One below the other, in order."""

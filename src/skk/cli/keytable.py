@@ -20,8 +20,8 @@ HEADS = {
     "state": mark("state"),
     "in_flight": mark("in flight"),
     "served": mark("served"),
-    "requests": mark("requests/min"),
-    "tokens": mark("tokens/min"),
+    "requests": mark("req/min"),
+    "tokens": mark("tok/min"),
     "left": mark("left"),
 }
 
