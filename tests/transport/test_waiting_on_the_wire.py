@@ -114,3 +114,9 @@ def test_a_wait_is_neither_nothing_nor_endless(wire, pool):
 
     turn = turn_with()
     assert [0.001, 2.0, 3600.0] == [wire.look(turn, Asked(seconds)) for seconds in (0.0, 2.0, float("inf"))]
+
+
+def test_no_two_chats_are_one_caller(pool):
+    """Callers take turns: a chat that takes the memory of one that is gone does not take its turn too."""
+    wires = [Chat(pool, base_url="http://127.0.0.1:9/v1")._account.sync_wire({}, {})._caller for _ in range(50)]
+    assert 50 == len(set(wires))

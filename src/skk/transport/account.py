@@ -6,6 +6,7 @@ Making one loads no SDK; asking it for a wire does.
 from __future__ import annotations
 
 import os
+from itertools import count
 
 from skk.config import DEFAULT_MODEL, Secret, Settings, read_key_file, user_config_path, user_settings
 from skk.errors import ConfigurationError
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     Payer = Secret | AKPool | Callable[[], Any]
 
 __all__ = ["Account", "Share"]
+
+# Names who asks. Not an id: that of an account that is gone is soon another's, who would stand behind its requests.
+_callers = count()
 
 
 class Account:
@@ -65,6 +69,7 @@ class Account:
         self._settings = settings
         self._connection: Connection | None = None
         self._share = Share()
+        self._caller = next(_callers)
         self._wires: dict[bool, Any] = {}
 
     def reset(self, api_key: ApiKey) -> None:
@@ -166,13 +171,15 @@ class Account:
         if not sending and not client:
             if (wire := self._wires.get(cls)) is None:
                 retries = self._client.get("max_retries")
-                wire = self._wires[cls] = cls(self._connect(), self._payer(), {}, caller=id(self), max_retries=retries)
+                wire = self._wires[cls] = cls(
+                    self._connect(), self._payer(), {}, caller=self._caller, max_retries=retries
+                )
             return wire
         client = dict(client)
         api_key = client.pop("api_key", None)
         keys = self._payer() if api_key is None else _source(_checked(api_key))
         retries = client.pop("max_retries", self._client.get("max_retries"))  # an option of a request too
-        return cls(self._connect(client), keys, sending, caller=id(self), max_retries=retries)
+        return cls(self._connect(client), keys, sending, caller=self._caller, max_retries=retries)
 
     def _payer(self) -> AKPool | OneKey:
         """Give the source of keys: what was given, else the environment's key, else the config file's."""
