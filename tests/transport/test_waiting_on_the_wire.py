@@ -119,4 +119,6 @@ def test_a_wait_is_neither_nothing_nor_endless(wire, pool):
 def test_no_two_chats_are_one_caller(pool):
     """Callers take turns: a chat that takes the memory of one that is gone does not take its turn too."""
     wires = [Chat(pool, base_url="http://127.0.0.1:9/v1")._account.sync_wire({}, {})._caller for _ in range(50)]
-    assert 50 == len(set(wires))
+    chat = Chat(pool, base_url="http://127.0.0.1:9/v1")
+    wires += [one._account.sync_wire({}, {})._caller for one in (chat, chat.fork())]
+    assert 52 == len(set(wires))

@@ -83,6 +83,7 @@ class Account:
         vars(other).update(vars(self))
         other._connection = None
         other._share = Share()
+        other._caller = next(_callers)
         other._wires = {}
         return other
 
