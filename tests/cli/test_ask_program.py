@@ -45,12 +45,18 @@ def test_a_talk_is_gone_on_with_by_other_processes(skk_there, served):
     assert ["52\n", "53\n"] == [skk_there("ask", "-c", "再往后是几?").out for _ in range(2)]
 
 
+STOPS = [(signal.SIGINT, 130)]
+if sys.platform != "win32":
+    STOPS += [(signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+
+
 @posix
+@pytest.mark.parametrize(("number", "stops"), STOPS, ids=lambda value: getattr(value, "name", ""))
 class TestCtrlC:
-    """Ctrl-C: one line, 130, no traceback."""
+    """Ctrl-C: one line, 130, no traceback. A signal that ends the program does what it does, with its own status."""
 
     @pytest.fixture
-    def stopped(self, program, served):
+    def stopped(self, program, served, number):
         """Stop an answer when its first words are there; gives status, stdout and stderr."""
         served.reply("一二三四五六七八九十" * 20)
         served.delay(0.05)
@@ -61,14 +67,14 @@ class TestCtrlC:
             seen = b""
             while "二".encode() not in seen:
                 seen += process.stdout.read1(4096)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             seen += process.stdout.read()
             served.delay(0)
             return process.wait(60), seen.decode(), process.stderr.read().decode()
 
         return stop
 
-    def test_what_was_shown_is_kept_with_c(self, skk_there, stopped, served):
+    def test_what_was_shown_is_kept_with_c(self, skk_there, stopped, served, stops):
         """The next question sees the half of the answer that the person saw, and its mark."""
         served.clear()
         skk_there("chat", text="自然数50的后面是几?\n")
@@ -77,25 +83,32 @@ class TestCtrlC:
         status, out, err = stopped("-c")
         skk_there("ask", "-c", "?")
         kept = served.requests[-1].json["messages"][-2]["content"]
-        assert (130, "[interrupted]\n", f"{out.removesuffix(chr(10))}\n[interrupted]") == (status, err, kept)
+        assert (stops, "[interrupted]\n", f"{out.removesuffix(chr(10))}\n[interrupted]") == (status, err, kept)
 
-    def test_json_is_whole(self, program, served):
+    def test_without_c_it_ends(self, stopped, stops):
+        """One line says so."""
+        status, _, err = stopped()
+        assert (stops, "[interrupted]\n") == (status, err)
+
+    def test_json_is_whole(self, program, served, number, stops):
         """A reader of JSON gets its object also then."""
         served.fail("stall")
         process = program("ask", "x", "--json")
         process.stdin.close()
         while not served.requests:
             assert process.poll() is None
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.stdout.read(), process.stderr.read()
-        assert (130, "interrupted", b"[interrupted]\n") == (process.wait(60), json.loads(out)["error"]["kind"], err)
+        assert (stops, "interrupted", b"[interrupted]\n") == (process.wait(60), json.loads(out)["error"]["kind"], err)
 
-    def test_while_the_pipe_is_waited_for(self, program, served):
-        """A pipe that never ends can be left."""
-        process = program("ask", "x", python=("-c", WAITING))
-        assert b"reading\n" == process.stderr.readline()
-        process.send_signal(signal.SIGINT)
-        assert (130, b"", []) == (process.wait(60), process.stderr.read().strip(b"\n"), served.requests)
+
+@posix
+def test_ctrl_c_while_the_pipe_is_waited_for(program, served):
+    """A pipe that never ends can be left."""
+    process = program("ask", "x", python=("-c", WAITING))
+    assert b"reading\n" == process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert (130, b"", []) == (process.wait(60), process.stderr.read().strip(b"\n"), served.requests)
 
 
 # Says so when stdin is read.

@@ -231,6 +231,39 @@ class TestCtrlC:
         assert (130, b"", b"\n", {"小明": [PERSONA, *FIRST]}) == (process.returncode, out, err, saved)
 
 
+def close(one):
+    """As a terminal does it: the system's SIGHUP, and another one of the shell's."""
+    one.hang_up()
+    one.process.send_signal(signal.SIGHUP)
+    return one.process.wait(60)
+
+
+def end(one):
+    one.process.send_signal(signal.SIGTERM)
+    return one.leave()
+
+
+@posix
+@pytest.mark.parametrize(("how", "status"), [(close, 129), (end, 143)])
+@pytest.mark.parametrize("during", ["", "stall"])
+def test_a_talk_that_is_ended_from_outside_is_saved(served, terminal, tmp_path, how, status, during):
+    """Its window is closed, or somebody ends the program: at the prompt and during an answer, as with Ctrl-C."""
+    one = terminal("chat", "--classic")
+    one.see(ASK_USER.strip())
+    one.type("小明\n")
+    one.see("【小明】")
+    one.type(f"{COUNTING[0]}\n")
+    one.until(lambda lines: lines[-2:] == ["【ChatGPT】51", "【小明】"])
+    if during:
+        served.fail(during)
+        one.type("再往后是几?\n")
+        while len(served.requests) < 2:
+            one.wait(0.01)
+    left = how(one)
+    saved = json.loads((tmp_path / "user_messages.json").read_bytes())
+    assert (status, False, {"小明": [PERSONA, *FIRST]}) == (left, "Traceback" in one.written, saved)
+
+
 def test_at_a_real_terminal(served, terminal, tmp_path):
     """Prompts, echo and answers without an escape code; Chinese is erased by characters; Ctrl-D saves and leaves."""
     one = terminal("chat", "--classic")

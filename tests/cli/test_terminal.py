@@ -116,6 +116,7 @@ def test_an_edit_is_left_with_ctrl_c(chat):
     one.until(prompted)
     one.type("\x03")
     one.see("nothing was changed")
+    one.until(prompted)
     one.type("/history\r")
     one.see("1  [assistant] 1+1=2")
 

@@ -4,10 +4,14 @@ import contextlib
 import json
 import random
 import signal
+import socket
 import sqlite3
 import sys
+import time
 
 import pytest
+
+from skk.cli.stopping import ending, listening
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither")
 
@@ -125,6 +129,79 @@ def test_without_a_terminal(program, served, kept):
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert (143, ["1+1=?", "1+1=2"], False) == (process.returncode, kept(), b"Traceback" in err)
+
+
+# As the background job of a script is started.
+BACKGROUND = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from skk.cli import main; exit(main())"
+
+
+@pytest.fixture
+def silent():
+    """Take connections and say nothing; gives the address of such a database."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"postgresql://u:p@127.0.0.1:{server.getsockname()[1]}/d", server
+
+
+@pytest.mark.parametrize("arguments", ["chat --user Ada --resume 1", "chat --user Ada", "ask -c ?"])
+def test_where_ctrl_c_is_ignored_it_is_heeded(program, served, silent, arguments):
+    """Also before the talk has begun."""
+    pytest.importorskip("asyncpg")
+    url, server = silent
+    process = program(*arguments.split(), python=("-c", BACKGROUND), SKK_DATABASE_URL=url)
+    if arguments.startswith("ask"):
+        process.stdin.close()
+    connection, _ = server.accept()
+    process.send_signal(signal.SIGTERM)
+    with connection:
+        err = process.stderr.read()
+        assert (143, False) == (process.wait(60), b"Traceback" in err)
+
+
+def test_where_ctrl_c_is_ignored_what_was_shown_is_kept(program, skk_there, served, kept):
+    """In the middle of an answer; Ctrl-C itself, which is meant for others, does nothing."""
+    skk_there("chat", text="1+1=?\n")
+    served.reply(LONG)
+    served.delay(0.03)
+    process = program("ask", "-c", "数一数", python=("-c", BACKGROUND))
+    process.stdin.close()
+    seen = process.stdout.read1(4096)
+    process.send_signal(signal.SIGINT)
+    while "九十一".encode() not in seen:
+        seen += process.stdout.read1(4096)
+    process.send_signal(signal.SIGTERM)
+    seen += process.stdout.read()
+    assert (143, f"{seen.decode().strip()}\n[interrupted]") == (process.wait(60), kept()[-1])
+
+
+def test_what_cannot_be_kept_is_tried_once(program, served, own_store):
+    """Whoever ends a talk does not wait twice for a store that does not answer."""
+    process = program("chat", "--user", "Ada")
+    process.stdin.write(b"1+1=?\n")
+    process.stdin.flush()
+    assert b"1+1=2\n" == process.stdout.readline()
+    served.reply(LONG)
+    served.delay(0.03)
+    process.stdin.write("数一数\n".encode())
+    process.stdin.flush()
+    process.stdout.read1(4096)
+    with contextlib.closing(sqlite3.connect(own_store.removeprefix("sqlite:///"))) as database:
+        database.execute("alter table contents rename to away")
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert (1, 1) == (process.returncode, err.count(b"skk: "))
+
+
+def test_a_later_signal_is_not_put_off():
+    """The second one of a shell does nothing; when leaving has taken long, another one breaks it off."""
+    done = []
+    with pytest.raises(SystemExit) as left, ending(lambda: None, patience=0.2), listening(lambda: done.append("told")):
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGHUP)
+        done.append("leaving")
+        time.sleep(0.3)
+        signal.raise_signal(signal.SIGTERM)
+        done.append("never")
+    assert (143, ["told", "leaving"]) == (left.value.code, done)
 
 
 def test_nohup_is_respected(program, served):

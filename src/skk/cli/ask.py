@@ -15,12 +15,13 @@ from .attach import MOST_BYTES, MOST_TEXT, attached, attachment, contents, plain
 from .connect import Wanted, no_key
 from .options import File, talking
 from .render import Display, remember
-from .report import AsJson, AsText, is_whole, statuses
+from .report import STOPPED, AsJson, AsText, is_whole, statuses
 from .shell import complete_users
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Coroutine
     from typing import Any
 
     from skk.openai import Answer, Chat
@@ -194,12 +195,30 @@ def ask(
         user: whose conversation; None for the person's who is logged in.
     """
     report = AsJson(environment) if as_json else AsText(environment)
+    from .stopping import ended, ending  # 40 ms: asyncio; the SDK needs it too
+
+    with ending(environment.close_terminal):
+        status = _asked(question, wanted, environment, report, as_json=as_json, goes_on=goes_on, user=user)
+        number = ended()
+        return 128 + number if number is not None and status == STOPPED else status
+
+
+def _asked(
+    question: Question,
+    wanted: Wanted,
+    environment: Environment,
+    report: AsText,
+    *,
+    as_json: bool,
+    goes_on: bool,
+    user: str | None,
+) -> int:
     try:
         if not wanted.has_key:
             raise no_key()
         parts, schema = question.parts(), question.schema()
         with contextlib.ExitStack() as stack:
-            import asyncio  # 40 ms; the SDK needs it too
+            import asyncio
 
             runner = stack.enter_context(asyncio.Runner())
             turn: _Once
@@ -232,18 +251,19 @@ def _last(user: str, wanted: Wanted, runner: asyncio.Runner, until: contextlib.E
     from skk.service import Conversation  # 250 ms: SQLAlchemy
 
     from .keeping import Keeping
+    from .stopping import interruptible
 
     keeping = Keeping(runner)
     until.callback(keeping.close)
-    store = runner.run(keeping.store())
-    rows = runner.run(store.conversations(user, limit=1))
+    store = interruptible(runner, keeping.store())
+    rows = interruptible(runner, store.conversations(user, limit=1))
     if not rows:
         raise ConversationNotFoundError(
             mark("{user} has no conversation yet: begin one with skk chat, or say with --user whose you mean"),
             user=user,
         )
     conversation = Conversation(store, user, wanted.chat(), settings=False)
-    runner.run(conversation.resume(rows[0].id))
+    interruptible(runner, conversation.resume(rows[0].id))
     return conversation
 
 
@@ -263,7 +283,7 @@ class _Once:
         """Show the answer while it comes, and give it."""
         stream = self._chat.async_stream_request(*parts, on_reasoning=display.think)
         try:
-            answer = self._runner.run(display.show(stream))
+            answer = self._wait(display.show(stream))
         except (KeyboardInterrupt, SkkError, OSError):
             if display.text:
                 self._broke_off(parts, display.text)
@@ -273,7 +293,7 @@ class _Once:
 
     def whole(self, parts: list[Any]) -> Answer:
         """Give the answer when it is there."""
-        answer = self._runner.run(self._chat.async_request(*parts))
+        answer = self._wait(self._chat.async_request(*parts))
         self._keep()
         return answer
 
@@ -284,7 +304,7 @@ class _Once:
             AnswerFormatError: it does not fit.
         """
         try:
-            answer = self._runner.run(self._chat.async_request(*parts, response_format=schema.form))
+            answer = self._wait(self._chat.async_request(*parts, response_format=schema.form))
             if not is_whole(answer):
                 return answer, None
             value = schema.checked(answer)
@@ -294,6 +314,11 @@ class _Once:
             raise schema.misfit(error) from None
         self._keep()
         return answer, value
+
+    def _wait(self, waiting: Coroutine[Any, Any, Answer]) -> Answer:
+        from .stopping import interruptible
+
+        return interruptible(self._runner, waiting)
 
     def _broke_off(self, parts: list[Any], shown: str) -> None:
         """Do what is to be done about an answer of which a part was shown."""
@@ -337,8 +362,10 @@ class _Kept(_Once):
         self._save()
 
     def _save(self) -> None:
+        from .stopping import finished
+
         try:
-            self._runner.run(self._conversation.save())
+            finished(self._runner, self._conversation.save())
         except (KeyboardInterrupt, SkkError, OSError) as error:
             self._report.unkept = error
 

@@ -164,6 +164,7 @@ class Talk:
         self._naming: asyncio.Task[None] | None = None
         self._wanted = wanted
         self._pressed = 0
+        self._has_given_up = False
         self._runner = runner
         self._keeping = keeping
 
@@ -188,7 +189,9 @@ class Talk:
                 return False
         self.user = user or login_name()
         if self._keeping is not None and (asked or resume is not None or not self.editor.edits):
-            store = self._runner.run(self._keeping.store())
+            from .stopping import interruptible
+
+            store = interruptible(self._runner, self._keeping.store())
             row = None
             if resume:
                 row = self.finish(find(store, user, resume))
@@ -377,13 +380,21 @@ class Talk:
             self.environment.tell(say(sentence, count=len(self.chat.history.messages)))
 
     def save(self) -> bool:
-        """Keep what has changed; a failure is told and gives False. What was not kept is kept the next time."""
+        """Keep what has changed; a failure is told and gives False. What was not kept is kept the next time.
+
+        Where somebody has ended the talk it is tried once: a store that does not answer is waited for a minute.
+        """
+        from .stopping import ended
+
         if self.conversation is None:
             return True
+        if self._has_given_up:
+            return False
         try:
             self.finish(self.conversation.save())
         except (SkkError, OSError) as error:
             self.environment.tell(explain(error))
+            self._has_given_up = ended() is not None
             return False
         return True
 
@@ -418,15 +429,6 @@ class Talk:
         Raises:
             KeyboardInterrupt: the second one.
         """
-        task = self._runner.get_loop().create_task(doing)
-        try:
-            self._runner.run(_done(task))
-        except KeyboardInterrupt:
-            self._runner.run(_done(task))
-        return task.result()
+        from .stopping import finished
 
-
-async def _done(task: asyncio.Task[Any]) -> None:
-    import asyncio
-
-    await asyncio.wait([task])
+        return finished(self._runner, doing)

@@ -52,7 +52,9 @@ def ask_name(editor: Editor, runner: asyncio.Runner, keeping: Keeping | None) ->
             looking.append(runner.get_loop().create_task(look(keeping)))
 
     if keeping is not None and not editor.edits:  # nothing goes on while a line is typed
-        runner.run(look(keeping))
+        from .stopping import interruptible
+
+        interruptible(runner, look(keeping))
     try:
         prompt = say(mark("your name ({login}): "), login=one_line(login))
         line = editor.read(prompt, hints=lambda: known, on_ready=start if editor.edits else None)

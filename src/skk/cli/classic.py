@@ -53,7 +53,9 @@ def classic(wanted: Wanted, environment: Environment) -> int:
     Raises:
         BrokenPipeError: nobody reads any more.
     """
-    with speaking("zh"), contextlib.ExitStack() as stack:
+    from .stopping import ending  # 40 ms: asyncio; the SDK needs it too
+
+    with speaking("zh"), ending(environment.close_terminal), contextlib.ExitStack() as stack:
         try:
             key = _key(environment) if wanted.key_file is None else None
             found = wanted.service(environment, stack) if key is None else {"api_key": key}
@@ -61,7 +63,7 @@ def classic(wanted: Wanted, environment: Environment) -> int:
             if environment.stdin_is_terminal:
                 load_sdk()
                 stack.enter_context(_erasing_characters(environment))
-            import asyncio  # 40 ms; the SDK needs it too
+            import asyncio
 
             return Classic(chat, environment, stack.enter_context(asyncio.Runner())).hold()
         except BrokenPipeError:
@@ -107,6 +109,10 @@ def _told(error: Exception) -> str:
     return "错误代码：" + explain(error).removeprefix("skk: ")
 
 
+def _leave() -> None:
+    raise KeyboardInterrupt
+
+
 class Classic:
     """The classic program: one user's talk after the other's.
 
@@ -127,6 +133,8 @@ class Classic:
 
     def hold(self) -> int:
         """Talk until somebody leaves, save, and give the exit status: 1 if something could not be saved."""
+        from .stopping import ended, unbroken
+
         status = 0
         try:
             self._talk()
@@ -137,9 +145,12 @@ class Classic:
             self._environment.tell("")
             status = 130
         finally:  # also when nobody reads any more
-            if self._chat.fetch_messages():  # an older talk is not lost to one in which nothing was said
-                self._end()
-            self._save()
+            with unbroken():
+                if self._chat.fetch_messages():  # an older talk is not lost to one in which nothing was said
+                    self._end()
+                self._save()
+        if (number := ended()) is not None:
+            status = 128 + number
         return status or int(bool(self._unsaved))
 
     def _talk(self) -> None:
@@ -167,8 +178,11 @@ class Classic:
 
     def _begin(self) -> None:
         """Save the talk that was, and begin one with the user who is there now."""
-        self._end()
-        self._save()
+        from .stopping import unbroken
+
+        with unbroken():
+            self._end()
+            self._save()
         self._user = self._input(_ASK_USER)
 
     def _end(self) -> None:
@@ -181,8 +195,10 @@ class Classic:
     def _ask(self, question: str) -> None:
         from skk.openai import user_msg  # a line without a word is a message too
 
+        from .stopping import interruptible
+
         try:
-            answer = self._runner.run(self._chat.async_request(user_msg(question)))
+            answer = interruptible(self._runner, self._chat.async_request(user_msg(question)))
         except (SkkError, OSError, ValueError) as error:
             self._environment.tell(_told(error))
             return
@@ -225,9 +241,13 @@ class Classic:
 
         Raises:
             EOFError: the input has ended.
+            KeyboardInterrupt: Ctrl-C.
         """
+        from .stopping import listening
+
         self._environment.write(prompt)
-        line = self._environment.stdin.readline()
+        with listening(_leave):
+            line = self._environment.stdin.readline()
         if not line:
             raise EOFError
         return line.removeprefix("\ufeff").removesuffix("\n").removesuffix("\r")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .environment import Environment
 
-__all__ = ["AsJson", "AsText", "is_whole", "statuses"]
+__all__ = ["STOPPED", "AsJson", "AsText", "is_whole", "statuses"]
 
 # What it exits with, and the kinds of failures that this stands for. Scripts rely on these numbers.
 _STATUSES: tuple[tuple[int, str, frozenset[str]], ...] = (
@@ -43,7 +43,7 @@ _STATUSES: tuple[tuple[int, str, frozenset[str]], ...] = (
     (6, mark("the answer does not fit --schema"), frozenset({"answer_format"})),
     (130, mark("stopped with Ctrl-C"), frozenset()),
 )
-_OTHER, _ACCOUNT, _LATER, _NOT_WHOLE, _STOPPED = 1, 3, 4, 5, 130
+_OTHER, _ACCOUNT, _LATER, _NOT_WHOLE, STOPPED = 1, 3, 4, 5, 130
 
 # What --json prints, always all of it.
 _NAMES = (
@@ -66,7 +66,7 @@ def is_whole(answer: Answer) -> bool:
 def _status(error: BaseException) -> int:
     """Give the exit status of a failure."""
     if isinstance(error, KeyboardInterrupt):
-        return _STOPPED
+        return STOPPED
     status = getattr(error, "status_code", None)
     if getattr(error, "code", None) == "insufficient_quota" or status == 402:
         return _ACCOUNT
@@ -118,7 +118,7 @@ class AsText:
             self._environment.tell(line)
         if self.unkept is not None:
             self._environment.tell(_unkept(self.unkept))
-            return _OTHER if isinstance(self.unkept, Exception) else _STOPPED
+            return _OTHER if isinstance(self.unkept, Exception) else STOPPED
         return 0 if line is None else _NOT_WHOLE
 
     def failed(self, error: BaseException) -> int:
