@@ -17,7 +17,7 @@ from collections import deque
 from statistics import median
 
 from skk.keys.evidence import Limits, Outcome, Seen, read
-from skk.keys.schedule import Scheduler
+from skk.keys.scheduler import Scheduler
 
 ROUNDS = 5
 HEADERS = {

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from skk.keys.evidence import Outcome, outcome, read
-from skk.keys.schedule import Scheduler
+from skk.keys.scheduler import Scheduler
 from skk.keys.ticket import Verdict
 
 BENCH = Path(__file__).parents[2] / "bench" / "keypool"

@@ -1,6 +1,6 @@
 """Who pays: which api key serves next, and what a failure means for it.
 
-`schedule` decides and is a pure state machine: the time is handed in. `pool` adds the lock, and wakes who waits;
+`scheduler` decides and is a pure state machine: the time is handed in. `pool` adds the lock, and wakes who waits;
 the wire waits, in its own colour. `shared` keeps the books in Redis, and `look` reads them there. Who has one key
 loads none of these.
 """

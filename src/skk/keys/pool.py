@@ -17,7 +17,7 @@ from skk.failure import Kind
 
 from .evidence import Outcome, Seen, pick, read
 from .lease import Lease
-from .schedule import Scheduler
+from .scheduler import Scheduler
 from .stats import line, stat
 from .ticket import Refusal, Verdict, Why
 

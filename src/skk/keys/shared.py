@@ -26,7 +26,7 @@ from .evidence import Outcome, Seen
 from .hidden import Hidden
 from .lane import FIRST_WINDOW, Account, Key, Lane
 from .link import Link, Names
-from .schedule import Scheduler
+from .scheduler import Scheduler
 from .script import TAKE, TELL
 from .standing import LAST_CHANCE, NOT_ANSWERED, SECOND_CHANCE
 from .stated import Stated, Window

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from skk.keys.evidence import Limits, Outcome, Seen
-from skk.keys.schedule import Scheduler
+from skk.keys.scheduler import Scheduler
 from skk.keys.ticket import Verdict
 
 KEYS = ("a", "b", "c")

@@ -3,7 +3,7 @@
 import pytest
 
 from skk.keys.evidence import Limits, Outcome, Seen, Stated, read
-from skk.keys.schedule import Scheduler
+from skk.keys.scheduler import Scheduler
 from skk.keys.ticket import Verdict, Why
 
 OK = Seen(Outcome.OK)
