@@ -389,6 +389,37 @@ def test_an_emptied_redis_is_noticed(process, redis):
     assert 9 >= len(other.ask(20)) >= 3
 
 
+def test_a_redis_that_is_back_with_an_older_state_is_noticed(process, redis):
+    """Its leases are numbered once more: what they show is the newest all the same."""
+    one, other = process(KEYS[:1]), process(KEYS[:1])
+    for lease in one.ask(4):
+        one.settle(lease, requests=limit(10, 1, seconds=2.0))
+    with redis.client() as client:
+        (name,) = client.keys(f"skk:*:{MODEL}")
+        client.hset(name, "seq", 0)
+    one.settle(one.wait_for(one.submit()), requests=limit(10, 9, seconds=2.0))
+    assert len(other.ask(20)) >= 6
+
+
+def test_a_clock_that_was_put_back_stops_nobody(process, redis):
+    """Levels fill from the new time on, and no rest is longer than the longest."""
+    one = process(KEYS[:1])
+    (lease,) = one.ask()
+    one.settle(lease, requests=limit(10, 0, seconds=1.0))
+    code = """
+local name = redis.call('KEYS', 'skk:*:' .. ARGV[1])[1]
+for _, field in ipairs(redis.call('HKEYS', name)) do
+  if #field == 12 then
+    local s = cmsgpack.unpack(redis.call('HGET', name, field))
+    s.u, s.r.b.s.a = s.r.b.s.a + 86400, s.r.b.s.a + 86400
+    redis.call('HSET', name, field, cmsgpack.pack(s))
+  end
+end"""
+    with redis.client() as client:
+        client.eval(code, 0, MODEL)
+    assert one.wait_for(one.submit()) is not None
+
+
 @pytest.mark.parametrize(
     "share", ["redis://nobody:hush@127.0.0.1:1/0", "redis://:hush@no-such-host.invalid:6379", "unix:///no/such"]
 )

@@ -46,8 +46,9 @@ local function stand(field, x)
   redis.call('HSET', KEYS[2], field, cmsgpack.pack(x))
   redis.call('EXPIRE', KEYS[2], 86400)
 end
-local function advance(b)
-  if now > b.a then b.l = math.min(b.c, b.l + b.r * (now - b.a)); b.a = now end
+local function advance(b)  -- a clock that was put back begins anew
+  b.l = math.min(b.c, b.l + b.r * math.max(0, now - b.a))
+  b.a = now
 end
 local function lose()  -- leases of which nothing was heard for so long are over
   local late = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 100)
@@ -94,6 +95,7 @@ local function choose(tried)
     if tried or ARGV[i + 4] ~= '1' then
       local field, room = ARGV[i], num(ARGV[i + 3])
       local s, x = state(field), standing(field)
+      if s.u > now + 3601 then s.u = now end  -- longer than any rest: the clock was put back
       local when, asks = s.u, false
       for _, shut in ipairs({x or false, s.x or false}) do
         if shut then
@@ -256,7 +258,7 @@ elseif over and unanswered then
   end
   if x then stand(field, x) end
 end
-if known and kind ~= 'ok' then s.w = true end
+if known and kind ~= 'ok' and (seq == 0 or seq > s.z) then s.w = true end
 if slow then s.w, s.k, s.z = nil, 1 - start, num(redis.call('HGET', KEYS[1], 'seq') or 0) end
 keep(field)
 if fields.r ~= field then keep(fields.r) end

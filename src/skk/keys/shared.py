@@ -234,6 +234,8 @@ class SharedDesk(Desk):
     def _ask(self, now: float, ticket: Ticket, out: list[Ticket]) -> bool:
         """Ask Redis for a key. True if there is one, now or soon: it is `booking`."""
         lanes = [lane for lane in self.lanes if ticket.asked <= lane.largest]
+        if not lanes and self.lanes:
+            return False  # it is too large for all that there is now
         cost = self.cost(ticket)
         arguments: list[Any] = [cost, HORIZON, FIRST_WINDOW, self._lost]
         for lane in lanes:
@@ -245,7 +247,8 @@ class SharedDesk(Desk):
             return False
         told, born, *words = answer.split()
         taken = Taken(born, lanes, words, now, cost) if told == "taken" else None
-        if born != self.born and self._meet(now, born) and self._link.up:
+        back = taken is not None and bool(self._seen) and taken.seq <= self._seen[-1]  # to an older state
+        if (born != self.born or back) and self._meet(now, born) and self._link.up:
             self.booking = taken
             self.cancel(now)  # it was given without what is known here
             return self._ask(now, ticket, out)
