@@ -60,6 +60,17 @@ def test_base_url_and_key_file_go_before_the_environment(skk_here, served, monke
     assert ["sk-from-the-file"] == [request.key for request in served.requests]
 
 
+def test_several_key_files_pay_together(skk_here, served, tmp_path):
+    """Each key serves in its turn, and goes on with what it has learnt in the next conversation; /keys tells of all."""
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"api": f"sk-{name}-0123456789"}))
+    options = ["--key-file", "one.json", "--key-file", "two.json", "--no-save", "--plain"]
+    seen = skk_here("chat", *options, lines=["1+1=?", "/new", "1+2=?", "1+3=?", "/keys"])
+    keys = ["sk-one-0123456789", "sk-two-0123456789", "sk-one-0123456789"]
+    assert keys == [request.key for request in served.requests if request.path.endswith("/chat/completions")]
+    assert ["2", "1"] == [line.split()[3] for line in seen.out.splitlines() if "ready" in line]
+
+
 def test_a_missing_key_file_is_one_line(skk_here, served):
     """A key file that is not there ends the program with one line."""
     assert (1, "", "skk: no.json: no such file or folder\n") == skk_here("chat", "--key-file", "no.json")

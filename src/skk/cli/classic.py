@@ -57,7 +57,7 @@ def classic(wanted: Wanted, environment: Environment) -> int:
 
     with speaking("zh"), ending(environment.close_terminal), contextlib.ExitStack() as stack:
         try:
-            key = _key(environment) if wanted.key_file is None else None
+            key = _key(environment) if not wanted.key_files else None
             found = wanted.service(environment, stack) if key is None else {"api_key": key}
             chat = wanted.chat(**{"system": PERSONA, **found})
             if environment.stdin_is_terminal:

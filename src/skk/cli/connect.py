@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from skk.config import DEFAULT_IMAGE_MODEL, user_config_path, user_settings
+from skk.config import DEFAULT_IMAGE_MODEL, read_key_file, user_config_path, user_settings
 from skk.errors import ConfigurationError
 from skk.texts import mark, say
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from typing import Any
 
-    from skk.openai import Chat
+    from skk.openai import AKPool, Chat
 
     from .environment import Environment
 
@@ -31,7 +31,7 @@ class Wanted:
         base_url: the address of the service.
         system: what the model is to be.
         max_messages: how many messages to keep.
-        key_file: a JSON file that holds the key.
+        key_file: JSON files that hold a key each; of several, all pay.
     """
 
     def __init__(
@@ -41,13 +41,14 @@ class Wanted:
         base_url: str | None = None,
         system: str | None = None,
         max_messages: int | None = None,
-        key_file: str | None = None,
+        key_file: tuple[str, ...] = (),
     ) -> None:
         self.model = model
         self.base_url = base_url
         self.system = system
         self.max_messages = max_messages
-        self.key_file = None if key_file is None else native(key_file)
+        self.key_files = [native(path) for path in key_file]
+        self._pool: AKPool | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -57,7 +58,7 @@ class Wanted:
     @property
     def has_key(self) -> bool:
         """Whether there is a key to pay with, looked for where a `Chat` looks."""
-        return bool(self.key_file is not None or os.environ.get("OPENAI_API_KEY") or user_settings().api_key)
+        return bool(self.key_files or os.environ.get("OPENAI_API_KEY") or user_settings().api_key)
 
     @property
     def has_address(self) -> bool:
@@ -83,9 +84,20 @@ class Wanted:
 
         return {"api_key": "simulator", "base_url": until.enter_context(Simulator()).base_url}
 
+    @property
+    def _paying(self) -> dict[str, Any]:
+        """Who pays: one key, or a pool that lasts, with what it has learnt, as long as the program."""
+        if len(self.key_files) < 2:
+            return {"key_file": next(iter(self.key_files), None)}
+        if self._pool is None:
+            from skk.openai import AKPool
+
+            self._pool = AKPool([read_key_file(path) for path in self.key_files])
+        return {"api_key": self._pool}
+
     def client(self, service: dict[str, Any]) -> dict[str, Any]:
         """Give what a call without memory needs, beside what `service` gave."""
-        given = {"base_url": self.base_url, "key_file": self.key_file, **service}
+        given = {"base_url": self.base_url, **self._paying, **service}
         return {name: value for name, value in given.items() if value is not None}
 
     def chat(self, **instead: Any) -> Chat:
@@ -97,7 +109,7 @@ class Wanted:
             "base_url": self.base_url,
             "system": self.system,
             "msg_max_count": self.max_messages,
-            "key_file": self.key_file,
+            **self._paying,
             "image_model": DEFAULT_IMAGE_MODEL,  # else --model, which talks, would be asked to draw
         }
         return Chat(**{name: value for name, value in {**options, **instead}.items() if value is not None})

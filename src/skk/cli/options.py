@@ -76,7 +76,8 @@ def talking(environment: Environment) -> Callable[[Callable[..., Doing]], Callab
             "--key-file",
             metavar="FILE",
             type=File(),
-            help=say(mark("JSON file that holds the key under the name api.")),
+            multiple=True,
+            help=say(mark("JSON file that holds a key under the name api; repeated, each pays up to its limit.")),
         ),
         click.option(
             "--max-messages",
