@@ -25,23 +25,31 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local FAR = 1e15
 local function num(text) return tonumber(text) end
-local function at(hash, field, new)
-  local packed = redis.call('HGET', hash, field)
-  if packed then return cmsgpack.unpack(packed) end
-  return new
+local states, shut = {}, nil
+local function load(fields)
+  for i, packed in ipairs(redis.call('HMGET', KEYS[1], unpack(fields))) do
+    if packed then states[fields[i]] = cmsgpack.unpack(packed) end
+  end
 end
-local states = {}
 local function state(field)
+  if not states[field] then load({field}) end
   local s = states[field]
   if not s then
-    s = at(KEYS[1], field, nil) or {n = 0, k = 0, z = 0, q = 0, u = 0,
+    s = {n = 0, k = 0, z = 0, q = 0, u = 0,
       r = {g = 0, v = 0, p = 0, pa = 0, b = {}}, t = {g = 0, v = 0, p = 0, pa = 0, b = {}}}
     states[field] = s
   end
   return s
 end
 local function keep(field) redis.call('HSET', KEYS[1], field, cmsgpack.pack(states[field])) end
-local function standing(field) return at(KEYS[2], field, nil) end
+local function standing(field)
+  if not shut then
+    shut = {}
+    local all = redis.call('HGETALL', KEYS[2])
+    for i = 1, #all, 2 do shut[all[i]] = cmsgpack.unpack(all[i + 1]) end
+  end
+  return shut[field]
+end
 local function stand(field, x)
   redis.call('HSET', KEYS[2], field, cmsgpack.pack(x))
   redis.call('EXPIRE', KEYS[2], 86400)
@@ -68,6 +76,9 @@ TAKE = (
     _COMMON
     + """
 local tokens, horizon, start, lost = num(ARGV[1]), num(ARGV[2]), num(ARGV[3]), num(ARGV[4])
+local fields = {}
+for i = 5, #ARGV, 5 do fields[#fields + 1] = ARGV[i] end
+if #fields > 0 then load(fields) end
 lose()
 local function ready(account, cost)
   local when = now
@@ -97,11 +108,11 @@ local function choose(tried)
       local s, x = state(field), standing(field)
       if s.u > now + 3601 then s.u = now end  -- longer than any rest: the clock was put back
       local when, asks = s.u, false
-      for _, shut in ipairs({x or false, s.x or false}) do
-        if shut then
+      for _, closed in ipairs({x or false, s.x or false}) do
+        if closed then
           asks = true
-          when = math.max(when, shut.a)
-          if shut.o > now then when = FAR end
+          when = math.max(when, closed.a)
+          if closed.o > now then when = FAR end
         end
       end
       if not asks or when == FAR or when <= now then
@@ -244,17 +255,17 @@ if kind == 'ok' and same then
   end
   if known and not slow and seq > s.z then s.w = true end
 elseif chance then
-  local shut = (kind == 'barred' and s.x or kind ~= 'barred' and x) or nil
-  if shut and shut.o <= now then
-    shut.x = kind
+  local closed = (kind == 'barred' and s.x or kind ~= 'barred' and x) or nil
+  if closed and closed.o <= now then
+    closed.x = kind
   else
-    shut = {x = kind, m = math.min((shut and shut.m or 0) + 1, 10), o = 0}
-    shut.a = now + math.min(last, chance * 2 ^ (shut.m - 1))
+    closed = {x = kind, m = math.min((closed and closed.m or 0) + 1, 10), o = 0}
+    closed.a = now + math.min(last, chance * 2 ^ (closed.m - 1))
   end
-  if kind == 'barred' then s.x = shut else stand(field, shut) end
+  if kind == 'barred' then s.x = closed else stand(field, closed) end
 elseif over and unanswered then
-  for _, shut in ipairs({x or false, s.x or false}) do
-    if shut then shut.o, shut.a = 0, now + unanswered end
+  for _, closed in ipairs({x or false, s.x or false}) do
+    if closed then closed.o, closed.a = 0, now + unanswered end
   end
   if x then stand(field, x) end
 end
