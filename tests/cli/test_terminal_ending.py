@@ -3,7 +3,9 @@
 import contextlib
 import json
 import random
+import os
 import signal
+import threading
 import socket
 import sqlite3
 import sys
@@ -50,8 +52,14 @@ def close(one):
 
 
 def end(one):
+    """And again later: what comes between a prompt of readline's and its waiting is only noted until something wakes it."""
+    again = threading.Timer(10, os.kill, [one.process.pid, signal.SIGTERM])
+    again.start()
     one.process.send_signal(signal.SIGTERM)
-    return one.leave()
+    try:
+        return one.leave()
+    finally:
+        again.cancel()
 
 
 def hang_up_alone(one):

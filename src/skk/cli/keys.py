@@ -94,7 +94,7 @@ def _page(lines: list[str], width: int, height: int) -> str:
     foot = say(mark("every second; Ctrl-C leaves"))
     room = max(1, height - 2)
     if len(lines) > room:
-        foot = f"{say(mark('{count} more lines'), count=len(lines) - room)} · {foot}"
+        foot = say(mark("{count} more lines"), count=len(lines) - room) + " · " + foot
     shown = [cut(line, width) for line in [*lines[:room], "", foot][:height]]
     return _HOME + f"{_END_OF_LINE}\r\n".join(shown) + _END_OF_PAGE
 

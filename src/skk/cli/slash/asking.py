@@ -142,7 +142,7 @@ def _pool(talk: Talk, stats: list[dict[str, Any]]) -> None:
     for stat, line in zip(stats, lines, strict=True):
         show(talk, line)
         if stat["error"]:
-            show(talk, f"  {say(mark('last error: {error}'), error=one_line(stat['error']))}")
+            show(talk, "  " + say(mark("last error: {error}"), error=one_line(stat["error"])))
 
 
 def usage(talk: Talk, _: str) -> None:
