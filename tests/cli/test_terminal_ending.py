@@ -2,13 +2,13 @@
 
 import contextlib
 import json
-import random
 import os
+import random
 import signal
-import threading
 import socket
 import sqlite3
 import sys
+import threading
 import time
 
 import pytest
@@ -52,7 +52,7 @@ def close(one):
 
 
 def end(one):
-    """And again later: what comes between a prompt of readline's and its waiting is only noted until something wakes it."""
+    """And again later: what comes between readline's prompt and its waiting is only noted until something wakes it."""
     again = threading.Timer(10, os.kill, [one.process.pid, signal.SIGTERM])
     again.start()
     one.process.send_signal(signal.SIGTERM)
