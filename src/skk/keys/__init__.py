@@ -11,9 +11,10 @@ from .lease import Lease, OneKey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .caller import Place
     from .evidence import Outcome, outcome
     from .look import Onlooker
-    from .pool import AKPool, KeyEvent, Place
+    from .pool import AKPool, KeyEvent
 
 __all__ = ["AKPool", "KeyEvent", "Lease", "OneKey", "Onlooker", "Outcome", "Place", "outcome"]
 
@@ -22,7 +23,7 @@ _HOME = {
     "KeyEvent": ".pool",
     "Onlooker": ".look",
     "Outcome": ".evidence",
-    "Place": ".pool",
+    "Place": ".caller",
     "outcome": ".evidence",
 }
 
