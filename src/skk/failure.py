@@ -50,9 +50,12 @@ class Failure:
         headers: of the refusal, raw.
         said: the service's own words.
         type: the service's word for what was too much, "requests" or "tokens", where it has one.
+
+    Attributes:
+        of_the_caller: whether nothing was wrong but that the caller's own time was over.
     """
 
-    __slots__ = ("again", "error", "headers", "kind", "retry_after", "said", "status", "type")
+    __slots__ = ("again", "error", "headers", "kind", "of_the_caller", "retry_after", "said", "status", "type")
 
     def __init__(
         self,
@@ -72,8 +75,11 @@ class Failure:
         self.retry_after = retry_after
         self.again = again
         self.headers = headers
+        self.of_the_caller = False
         self.said = said
         self.type = type
+
+    # Attributes beside the arguments: `of_the_caller`, whether only the caller's own time was over.
 
     @property
     def of_the_key(self) -> bool:

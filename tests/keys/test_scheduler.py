@@ -1,5 +1,7 @@
 """The scheduler case by case: the time is a number, the service is whatever a test says that it saw."""
 
+import sys
+
 import pytest
 
 from skk.keys.evidence import Limits, Outcome, Seen, Stated, read
@@ -614,3 +616,61 @@ def test_headers_are_read_where_they_matter(seen, later, waits, at_ease):
     if waits:
         desk.ask()
     assert at_ease == desk.scheduler.at_ease(desk.now + later, second.lease)
+
+
+# ---------------------------------------------------------------------- nobody is held up by others
+def test_models_take_turns_at_a_key_s_places():
+    """A key that serves one request at a time serves the models that wait for it in turn."""
+    desk = Desk("a", max_concurrency=1)
+    running = desk.ask(model="m")
+    waiting = [desk.ask(chat=f"{model}{number}", model=model) for number in range(3) for model in ("m", "n")]
+    served = []
+    while len(served) < 6:
+        desk.settle(running, OK, desk.now + 0.1)
+        (running,) = (ticket for ticket in waiting if ticket.lease and ticket.lease.open)
+        served.append(running.model)
+    assert ["n", "m", "n", "m", "n", "m"] == served
+
+
+def test_a_request_too_large_for_a_key_holds_up_nobody_there():
+    """It waits for the larger key; shorter ones go to the small one."""
+    desk = Desk("ab", max_concurrency=1)
+    small, large = desk.ask(patience=300), desk.ask()
+    desk.settle(small, limited(which="tokens", stated=Stated(100, None, 5000, 60.0)))
+    assert (None, None) == (small.lease, small.refusal)
+    desk.now += 61.0  # whatever the refusal said of the key is over
+    assert "a" == key_of(desk.ask(chat="other"))
+    desk.settle(large, OK)
+    assert "b" == key_of(small)
+
+
+def test_many_waiting_calls_of_a_chat_are_refused_in_one_go():
+    """The work grows with their number, not with its cube."""
+    desk = Desk("a", max_concurrency=1)
+    first = desk.ask()
+    waiting = [desk.ask() for _ in range(300)]
+    steps = 0
+
+    def count(*_):
+        nonlocal steps
+        steps += 1
+
+    sys.setprofile(count)
+    try:
+        desk.settle(first, DEAD)
+    finally:
+        sys.setprofile(None)
+    assert {Why.REJECTED} == {why(ticket) for ticket in [first, *waiting]}
+    assert steps < 100 * len(waiting)
+
+
+def test_trouble_of_one_key_is_paid_for_by_no_call_while_another_serves():
+    """Tries after a fault are few only while nobody is served; an outage that is over costs the next call none."""
+    desk = Desk("ab")
+    for number in range(12):
+        ticket = desk.ask(chat=str(number))
+        while desk.settle(ticket, FAULT, desk.now + 0.5) is Verdict.AGAIN:
+            pass
+    assert Verdict.RAISE is desk.settle(desk.ask(), FAULT)
+    desk.settle(desk.ask(), OK, desk.now + 100.0)
+    assert Verdict.AGAIN is desk.settle(desk.ask(), FAULT)

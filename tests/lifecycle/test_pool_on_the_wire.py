@@ -1,14 +1,15 @@
 """A pool of keys against a real server: who is asked when, and what comes out when nobody can serve (R11, R12)."""
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 
 import openai
 import pytest
 
-from skk.errors import AllKeysRateLimitedError, AllKeysRejectedError, StreamInterruptedError
-from skk.openai import AKPool
+from skk.errors import AllKeysRateLimitedError, AllKeysRejectedError, RequestDeadlineError, StreamInterruptedError
+from skk.openai import AKPool, Chat
 
 DEAD, LIMITED, SPENT, HEALTHY = (f"sk-pool-{name}" for name in ("dead", "limited", "spent", "healthy"))
 TROUBLES = {DEAD: 401, LIMITED: "429", SPENT: "insufficient_quota"}
@@ -184,3 +185,28 @@ def test_a_limit_that_asks_for_no_rest_does_not_spin(ask_both, server, make_chat
     with pytest.raises(openai.RateLimitError):
         ask_both(chat)
     assert len(server.requests) <= 20
+
+
+@pytest.mark.parametrize("colour", ["request", "async_request"])
+async def test_a_caller_s_own_deadline_says_nothing_of_the_key(simulator, colour):
+    """Who has no time raises; the key serves on as before."""
+    pool = AKPool(["sk-a-0123456789", "sk-b-0123456789"])
+    Chat(pool, base_url=simulator.base_url).request("50")
+    simulator.fail("stall", times=None, key="sk-a-0123456789")
+    hasty = Chat(pool, base_url=simulator.base_url, deadline=0.1, max_retries=0)
+    for _ in range(10):
+        with contextlib.suppress(RequestDeadlineError):
+            if colour == "request":
+                hasty.request("50")
+            else:
+                await hasty.async_request("50")
+    assert ["ready", "ready"] == [known["state"] for known in pool.stats()]
+
+
+def test_a_key_whose_places_are_taken_is_busy(simulator):
+    """Nobody knows when it is free: only an answer will tell."""
+    pool = AKPool(["sk-a-0123456789"], max_concurrency=1)
+    with Chat(pool, base_url=simulator.base_url).stream_request("50") as stream:
+        next(stream)
+        (known,) = pool.stats()
+    assert ("busy", None) == (known["state"], known["next_free"])

@@ -157,7 +157,7 @@ _OUTCOMES = {
 
 def _seen(failure: Failure, wish: object) -> Seen:
     """Give what a failure shows of its key, or what the user's hook wants instead."""
-    kind = _OUTCOMES.get(failure.kind, Outcome.GONE)
+    kind = Outcome.GONE if failure.of_the_caller else _OUTCOMES.get(failure.kind, Outcome.GONE)
     text = str(failure.error)
     if wish == "retire":
         return Seen(Outcome.REJECTED, text=text)

@@ -48,10 +48,11 @@ class Desk:
     Attributes:
         stirred: whether something has changed since the last look that may let a call go.
         wake: when to look again if nothing changes.
+        granted: the number of the last lease for this model.
     """
 
     __slots__ = (
-        *("model", "queue", "lanes", "windows", "stirred", "wake", "_cooling", "_uneven"),
+        *("model", "queue", "lanes", "windows", "stirred", "wake", "granted", "_cooling", "_uneven"),
         *("_ratio", "_answer", "_accounts"),
     )
 
@@ -62,6 +63,7 @@ class Desk:
         self.windows = (Window(), Window()), (Window(), Window())
         self.stirred = True
         self.wake = INFINITE
+        self.granted = 0
         self._cooling = -INFINITE  # no lane ends its rest before this
         self._uneven = False  # limits of tokens are known, so requests differ in what they need
         self._ratio = FIRST_RATIO
@@ -87,7 +89,7 @@ class Desk:
         """Let a new call wait."""
         ticket.answer = self._answer if max_tokens is None else max_tokens
         queue = self.queue
-        if self._uneven or not queue or queue[0].tried:
+        if self._uneven or not queue or queue[0].tried or queue[0].asked:
             self.stirred = True
         queue.join(ticket)
 
@@ -140,7 +142,7 @@ class Desk:
                 self._book(lane, booked)
                 if len(booked) >= len(lanes):
                     break
-            elif not ticket.tried:
+            elif not ticket.tried and not ticket.asked:
                 break
             place += 1
         self.wake = wake

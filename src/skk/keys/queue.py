@@ -97,7 +97,10 @@ class FairQueue:
     def take_all(self, which: Callable[[Ticket], bool]) -> list[Ticket]:
         """Take out all tickets that `which` names, and set `due` by those that stay."""
         gone = [entry[2] for entry in self.order if which(entry[2])]
-        for ticket in gone:
-            self.leave(ticket)
+        self.order[:] = [entry for entry in self.order if not which(entry[2])]
+        for chat in {ticket.chat for ticket in gone}:
+            self._ends.pop(chat, None)
+        for start, _, ticket in self.order:  # the last of each chat that stays
+            self._ends[ticket.chat] = start + 1.0
         self.due = min((entry[2].deadline for entry in self.order), default=INFINITE)
         return gone

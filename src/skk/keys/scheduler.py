@@ -32,6 +32,9 @@ __all__ = ["Scheduler"]
 # fails, calls do not multiply.
 BUDGET, DEPOSIT = 10.0, 0.1
 
+# Seconds for which a key that has served shows that the service is well.
+HEALTHY = 10.0
+
 # Seconds for which headers are believed while they do not matter: to read them is the dearest step of a call.
 EASE = 0.1
 
@@ -95,9 +98,11 @@ class Scheduler:
         """Give the tickets that have got a lease, or a refusal."""
         out: list[Ticket] = []
         self._now = now
-        for desk in self._desks.values():
-            if desk.queue.order:
-                desk.dispatch(now, self._turn, self._grant, out)
+        desks = [desk for desk in self._desks.values() if desk.queue.order]
+        if len(desks) > 1:  # a key's place goes to the models in turn
+            desks.sort(key=lambda desk: desk.granted)
+        for desk in desks:
+            desk.dispatch(now, self._turn, self._grant, out)
         return out
 
     @property
@@ -185,7 +190,7 @@ class Scheduler:
             self._budget = min(BUDGET, self._budget + DEPOSIT)
         if known and not key.removed:
             self._learn(now, lease, seen)
-        return self._judge(ticket, key, lane, seen)
+        return self._judge(now, ticket, lane, seen)
 
     def _learn(self, now: float, lease: Lease, seen: Seen) -> None:
         lane, kind, desk = lease.lane, seen.kind, self._desks[lease.ticket.model]
@@ -216,8 +221,8 @@ class Scheduler:
         if lease.chance and lane.closed:
             self._unanswered(now, lane)
 
-    def _judge(self, ticket: Ticket, key: Key, lane: Lane, seen: Seen) -> Verdict:
-        kind = seen.kind
+    def _judge(self, now: float, ticket: Ticket, lane: Lane, seen: Seen) -> Verdict:
+        kind, lanes = seen.kind, self._desks[ticket.model].lanes
         if kind is Outcome.OK or kind is Outcome.GONE:
             return Verdict.DONE
         if kind is Outcome.BAD:
@@ -227,14 +232,17 @@ class Scheduler:
                 ticket.asked = max(ticket.asked, seen.stated.requested)
             if seen.stated is None or not seen.stated.hopeless:
                 return Verdict.AGAIN
-            lanes = self._desks[ticket.model].lanes
             larger = any(not other.closed and other.largest >= ticket.asked for other in lanes)
             return Verdict.AGAIN if larger else Verdict.RAISE
-        ticket.tried |= {key.identity}
+        ticket.tried |= {lane.key.identity}
         if kind in _RETIRING or kind is Outcome.REST:
             return Verdict.AGAIN
         ticket.faults += 1
-        if ticket.faults > ticket.retries or self._budget < 1.0:
+        if ticket.faults > ticket.retries:
+            return Verdict.RAISE
+        if any(other.served_at > now - HEALTHY for other in lanes if other is not lane):
+            return Verdict.AGAIN  # this key's trouble, not the service's
+        if self._budget < 1.0:
             return Verdict.RAISE
         self._budget -= 1.0
         return Verdict.AGAIN
@@ -246,6 +254,7 @@ class Scheduler:
         lease.number, lease.epoch, lease.at = self._leases, self._epoch, now
         lease.ticket = ticket
         lease.open, lease.sent, lease.heard = True, False, False
+        self._desks[ticket.model].granted = self._leases
         lease.cost = self._desks[ticket.model].cost(ticket)
         lane.take(now, lease)
         ticket.lease = lease

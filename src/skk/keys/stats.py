@@ -16,8 +16,8 @@ def stat(facts: KeyFacts) -> dict[str, Any]:
 
     Returns:
         ``key`` (its fingerprint), ``state`` ("ready", "busy", "cooling", "rejected", "out_of_quota"), ``next_free``
-        (seconds until it may serve), ``in_flight``, ``asked`` and ``served`` (attempts), ``error`` (what it was last
-        told) and ``models``: by model ``in_flight``, ``served``, ``next_free``, ``rests`` (seconds that it must not be
+        (seconds until it may serve; None where only an answer will tell), ``in_flight``, ``asked`` and ``served``
+        (attempts), ``error`` (what it was last told) and ``models``: by model ``in_flight``, ``served``, ``next_free``, ``rests`` (seconds that it must not be
         asked), ``barred`` (from this model), and the limits that were learnt, ``requests`` and ``tokens``:
         ``limit``, ``per_minute``, ``left``; None where nothing is known.
     """
@@ -33,9 +33,12 @@ def stat(facts: KeyFacts) -> dict[str, Any]:
         }
         for name, lane in facts.models.items()
     }
-    free = min((lane.next_free or 0.0 for lane in facts.models.values()), default=0.0)
+    known = [lane.next_free for lane in facts.models.values() if lane.next_free is not None]
+    free: float | None = min(known, default=None if facts.models else 0.0)
     rests = min((lane.rests for lane in facts.models.values()), default=0.0)
-    state = "cooling" if rests > 0 else "busy" if free > 0 else "ready"
+    state = "cooling" if rests > 0 else "ready" if free == 0 else "busy"
+    if state == "cooling" and free is None:
+        free = rests
     if facts.trouble is not None:
         state, free = facts.trouble.value, facts.again
     return {

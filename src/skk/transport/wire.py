@@ -10,6 +10,7 @@ import time
 import openai
 
 from skk.errors import ChatRequestError, InvalidResponseError, RequestDeadlineError
+from skk.failure import Kind
 from skk.keys import Lease, OneKey
 from skk.texts import mark, say
 
@@ -33,6 +34,9 @@ _BYTES = "content" if "content" in inspect.signature(openai.OpenAI.post).paramet
 
 # Without this a bare post would also send OPENAI_ADMIN_KEY; `create()` asks for the same.
 _SECURITY = {"bearer_auth": True}
+
+# Seconds by which a read may time out before its deadline.
+_EARLY = 0.05
 
 logger = logging.getLogger("skk")
 
@@ -140,6 +144,8 @@ class Wire:
     def classify(self, error: Exception, lease: Lease, turn: Turn) -> Failure:
         """Say what went wrong, and take the key out of every error in the chain."""
         failure = classify(error, lease, base_url=self.connection.base_url, model=turn.model)
+        if failure.kind is Kind.TIMED_OUT and turn.ends_at is not None:
+            failure.of_the_caller = self.now() >= turn.ends_at - _EARLY
         logger.debug("attempt %d with key %s failed: %r", turn.attempts + 1, lease.fingerprint, failure.error)
         return failure
 
