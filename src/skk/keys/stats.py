@@ -17,9 +17,9 @@ def stat(facts: KeyFacts) -> dict[str, Any]:
     Returns:
         ``key`` (its fingerprint), ``state`` ("ready", "busy", "cooling", "rejected", "out_of_quota"), ``next_free``
         (seconds until it may serve; None where only an answer will tell), ``in_flight``, ``asked`` and ``served``
-        (attempts), ``error`` (what it was last told) and ``models``: by model ``in_flight``, ``served``, ``next_free``, ``rests`` (seconds that it must not be
-        asked), ``barred`` (from this model), and the limits that were learnt, ``requests`` and ``tokens``:
-        ``limit``, ``per_minute``, ``left``; None where nothing is known.
+        (attempts), ``error`` (what it was last told) and ``models``: by model ``in_flight``, ``served``, ``next_free``,
+        ``rests`` (seconds that it must not be asked), ``barred`` (from this model), and the limits that were learnt,
+        ``requests`` and ``tokens``: ``limit``, ``per_minute``, ``left``; None where nothing is known.
     """
     models = {
         name: {
