@@ -42,14 +42,20 @@ class Child:
         )
 
     def tell(self, line: str) -> None:
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise self._failure() from None
 
     def read(self) -> str:
         if line := self.process.stdout.readline():
             return line
+        raise self._failure()
+
+    def _failure(self) -> RuntimeError:
         self._errors.seek(0)
-        raise RuntimeError(f"{self._file} has failed: {self._errors.read().strip()[-2000:]}")
+        return RuntimeError(f"{self._file} has failed: {self._errors.read().strip()[-2000:]}")
 
     def __enter__(self) -> Child:
         return self
@@ -57,7 +63,8 @@ class Child:
     def __exit__(self, *failure: object) -> None:
         self.process.kill()
         self.process.wait()
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # a line that nobody read
+            self.process.stdin.close()
         self.process.stdout.close()
         self._errors.close()
 

@@ -54,6 +54,18 @@ def test_what_goes_wrong_is_no_figure(tmp_path):
     assert "missed: A litellm seed 1: worker.py has failed: no such module" in done.stderr
 
 
+@pytest.mark.parametrize("first", ["tell", "read"])
+def test_a_child_that_has_ended_tells_why(bench, tmp_path, first):
+    """Whichever comes first, a line for it or a wait for one of its own, the error names what the child said last."""
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho no such module >&2; exit 1\n")
+    broken.chmod(0o755)
+    with bench("processes").Child("worker.py", python=str(broken)) as child:
+        child.process.wait()
+        with pytest.raises(RuntimeError, match=r"worker\.py has failed: no such module"):
+            child.tell("a line") if first == "tell" else child.read()
+
+
 def test_the_books_are_kept_over_http(bench):
     """What is asked and refused over HTTP stands in the books; what a client warms up with does not."""
     scenarios, processes = bench("scenarios"), bench("processes")

