@@ -1,5 +1,7 @@
 """`Editor`: a line that a person edits, at a real terminal; and where there is none that can do it, a plain one."""
 
+import time
+
 import pytest
 
 from skk.cli.completion import propose, proposes
@@ -168,6 +170,38 @@ def test_one_ctrl_c_counts_once(terminal):
     one.wait(0.2)
     one.type("other\r")
     one.see("read: 'other'")
+
+
+# Writes more than a terminal holds unread, while keys are to wait, and while a line is read.
+WRITING = """
+import asyncio, time
+from skk.cli.editor import Editor
+from skk.cli.environment import Environment
+from skk.cli.stopping import listening
+
+def numbers(first):
+    return "\\n".join("".join(f"{n} " for n in range(line, line + 90)) for line in range(first, first + 1800, 90))
+
+with asyncio.Runner() as runner, listening(lambda: None):
+    editor = Editor(Environment(), runner)
+    editor.read("> ")
+    print(numbers(1000))
+    time.sleep(1)
+    editor.read("> ", default=numbers(5000))
+"""
+
+
+def test_ctrl_c_takes_nothing_off_the_screen(terminal):
+    """A terminal throws away what it has not shown yet, unless it is told to keep it: the screen would be torn."""
+    one = terminal(python=("-c", WRITING), columns=500)
+    one.see(">")
+    one.type("go\r")
+    for last in ("2799", "6799"):
+        time.sleep(0.7)  # and does not look
+        one.type("\x03")
+        one.until(lambda _, last=last: last in one.written, last)
+    shown = one.written
+    assert [] == [number for number in [*range(1000, 2800), *range(5000, 6800)] if str(number) not in shown]
 
 
 def test_words_for_one_prompt(editor):

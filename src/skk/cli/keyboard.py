@@ -1,7 +1,8 @@
 """`Keyboard`: the keys of a terminal, for the whole of a talk; POSIX alone.
 
 A line is read as prompt_toolkit does it, with one difference: Ctrl-C is a signal at any time. As a byte, the one that
-is pressed right behind Enter would wait for the next line, and stop nothing.
+is pressed right behind Enter would wait for the next line, and stop nothing. The terminal throws nothing away for it:
+what was written and is not shown yet counts as shown.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Keyboard(Vt100Input):
             waiting = termios.tcgetattr(self.fileno())
             waiting[0] &= ~termios.ICRNL
             waiting[_LOCAL] &= ~(termios.ICANON | termios.ECHO)
+            waiting[_LOCAL] |= termios.NOFLSH
             waiting[_KEYS][termios.VMIN], waiting[_KEYS][termios.VTIME] = 1, 0
             termios.tcsetattr(self.fileno(), termios.TCSADRAIN, waiting)
             atexit.register(self.end)
