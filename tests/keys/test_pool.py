@@ -20,6 +20,7 @@ from skk.errors import (
     EmptyPoolError,
     InvalidKeyError,
     NotFoundError,
+    RateLimitError,
     fingerprint,
 )
 from skk.failure import Failure, Kind
@@ -390,6 +391,65 @@ def test_a_request_too_large_for_every_key_is_told_at_once(make):
     assert place.look().report(refused(error=RuntimeError(said))) is True
     last = refused(error=RuntimeError(said))
     assert (False, False) == (place.look().report(last), last.passing)
+
+
+@pytest.fixture
+def too_large():
+    """The refusal of a request that is larger than a key's limit."""
+    said = "Request too large for gpt-6 on tokens per min (TPM): Limit 30000, Requested 31538."
+    return lambda: refused(error=RateLimitError(message=said, fingerprint="f"))
+
+
+@pytest.mark.parametrize("how", ["refused", "removed", "retired by the hook"])
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_a_request_that_only_a_retired_key_could_take_is_told_at_once(make, too_large, how, ahead):
+    """In the words of the key that it was too large for; who is smaller is served, or waits on."""
+    pool = make(KEYS[:2], max_concurrency=1, on_event=lambda event: "retire" if event.status == 418 else None)
+    for _ in KEYS[:2]:
+        lease_of(pool, caller="large").served(None)  # so others have their turn before it
+    first, place, told = place_in(pool), place_in(pool, "large"), []
+    smaller = [place_in(pool, f"small {number}") for number in range(ahead)]
+    lease = place.look()
+    assert (KEYS[1], True) == (lease.secret.reveal(), lease.report(too_large()))
+    assert 60.0 == place.look(lambda: told.append(True))
+    failure = refused(Kind.REJECTED if how == "refused" else Kind.REFUSED)
+    failure.status = None if how == "refused" else 418
+    pool.remove(KEYS[0]) if how == "removed" else first.look().report(failure)
+    first.leave()
+    assert [True] == told
+    with pytest.raises(RateLimitError, match="Request too large"):
+        place.look()
+    assert KEYS[1] == (smaller[0].look() if ahead else lease_of(pool, caller="another")).secret.reveal()
+
+
+def test_a_request_that_only_a_refused_key_could_take_is_told_so(make, too_large):
+    """Its own attempt retires that key: the other's refusal is what tells the user most."""
+    place = place_in(make(KEYS[:2]))
+    assert [True, True] == [place.look().report(too_large()), place.look().report(refused(Kind.REJECTED))]
+    with pytest.raises(RateLimitError, match="Request too large"):
+        place.look()
+
+
+def test_a_large_request_waits_while_somebody_asks_whether_its_key_serves_again(make, clock, too_large):
+    """A second chance may end well."""
+    pool = make(KEYS[:2])
+    refuse_all(pool, Kind.REJECTED)
+    clock.now += 600.0
+    chance, waiting = lease_of(pool), place_in(pool, "another")
+    assert (KEYS[0], True) == (chance.secret.reveal(), waiting.look().report(too_large()))
+    assert 60.0 == waiting.look()
+    chance.served(None)
+    assert KEYS[0] == waiting.look().secret.reveal()
+
+
+def test_trouble_of_the_only_key_that_takes_a_large_request_waits_for_no_other(make, clock, too_large):
+    """Keys that it is too large for are no other keys: after a pause it is asked again."""
+    pool = make(KEYS[:2])
+    place = place_in(pool, retries=5)
+    assert place.look().report(too_large())
+    assert (False, (0, 0)) == (place.look().report(refused(Kind.UNAVAILABLE)), books(pool))
+    clock.now += 0.5
+    assert KEYS[1] == place.look().secret.reveal()
 
 
 def test_trouble_is_told_when_tries_are_used_up_by_others(make):

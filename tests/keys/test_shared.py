@@ -19,9 +19,9 @@ import pytest
 from skk.config import Secret
 from skk.errors import AllKeysRejectedError, ConfigurationError
 from skk.keys import AKPool
-from skk.keys.evidence import Limits, Outcome, Seen
+from skk.keys.evidence import Limits, Outcome, Seen, Stated
 from skk.keys.shared import SharedScheduler
-from skk.keys.ticket import Why
+from skk.keys.ticket import Verdict, Why
 from skk.openai import Chat
 
 pytestmark = pytest.mark.skipif(
@@ -292,6 +292,34 @@ def test_what_a_killed_process_had_in_flight_is_given_up(process, redis):
     with redis.client() as client:
         (leases,) = client.keys("skk:*:leases")
         assert 2 == client.zcard(leases)
+
+
+def too_large(process, lease):
+    """Let the service say that a request is too large for a key."""
+    stated = Stated(30_000, None, 31_538, 60.0)
+    assert Verdict.AGAIN is process.settle(lease, Outcome.LIMITED, which="tokens", stated=stated)
+    process.scheduler.requeue(process.now, lease.ticket)
+
+
+@pytest.mark.parametrize("how", ["here", "elsewhere", "removed"])
+def test_only_a_request_that_no_other_key_takes_is_sent_away_when_a_key_is_retired(process, how):
+    """Smaller ones are served by the others."""
+    one, other = (process(KEYS[:2], max_concurrency=1) for _ in range(2))
+    holder = one if how == "here" else other
+    (held,), (lease,) = holder.ask(), one.ask()
+    assert [0, 1] == names([held, lease])
+    too_large(one, lease)
+    small = [one.submit() for _ in range(2)]
+    one.look()
+    assert (None, [1]) == (lease.ticket.refusal, names(ticket.lease for ticket in small if ticket.lease))
+    if how == "removed":
+        one.scheduler.remove(one.now, Secret(KEYS[0]))
+    else:
+        holder.settle(held, Outcome.REJECTED)
+    assert one.wait_for(lease.ticket, 1.0) is None
+    assert Why.TOO_LARGE is lease.ticket.refusal.why
+    one.settle(small[0].lease)
+    assert [1] == names([one.wait_for(small[1])])
 
 
 # ---------------------------------------------------------------------- Redis away

@@ -208,18 +208,20 @@ class SharedDesk(Desk):
         super().dispatch(now, turn, grant, out)
 
     def _look(self, now: float, turn: int, grant: Grant, out: list[Ticket]) -> None:
-        queue, place = self.queue, 0
-        self.wake = INFINITE
-        while place < len(queue):
+        queue, place, lanes = self.queue, 0, self.lanes
+        self.wake, self._cooling = INFINITE, -INFINITE
+        while place < len(queue) and (lanes or not self.lanes):
             ticket = queue[place]
-            if self.booking is None and not self._ask(now, ticket, out):
+            if self.booking is None and not self._ask(now, ticket, lanes, out):
                 if not self._link.up:
                     self._part(now)
                     super()._look(now, turn, grant, out)
                     return
-                if not ticket.tried:
-                    return
-                place += 1  # who may not take every key does not hold up the next
+                if place == len(queue) or queue[place] is not ticket:
+                    continue  # he has been sent away
+                if not ticket.tried:  # who may not take every key does not hold up the next at the others
+                    lanes = [lane for lane in lanes if ticket.asked > lane.largest]
+                place += 1
                 continue
             assert self.booking is not None
             if self.booking.due > now + _DUE:
@@ -229,13 +231,14 @@ class SharedDesk(Desk):
             if not self._serve(taken, grant, out):
                 self.booking = taken
                 self.cancel(now)
-            place = 0
+            place, lanes = 0, self.lanes
 
-    def _ask(self, now: float, ticket: Ticket, out: list[Ticket]) -> bool:
-        """Ask Redis for a key. True if there is one, now or soon: it is `booking`."""
-        lanes = [lane for lane in self.lanes if ticket.asked <= lane.largest]
-        if not lanes and self.lanes:
-            return False  # it is too large for all that there is now
+    def _ask(self, now: float, ticket: Ticket, lanes: list[SharedLane], out: list[Ticket]) -> bool:
+        """Ask Redis for one of some keys. True if there is one, now or soon: it is `booking`."""
+        offered = lanes
+        lanes = [lane for lane in lanes if ticket.asked <= lane.largest]
+        if offered and not lanes:
+            return False
         cost = self.cost(ticket)
         arguments: list[Any] = [cost, HORIZON, FIRST_WINDOW, self._lost]
         for lane in lanes:
@@ -251,7 +254,7 @@ class SharedDesk(Desk):
         if (born != self.born or back) and self._meet(now, born) and self._link.up:
             self.booking = taken
             self.cancel(now)  # it was given without what is known here
-            return self._ask(now, ticket, out)
+            return self._ask(now, ticket, offered, out)
         if taken is not None:
             taken.ticket = ticket
             taken.lane.elsewhere = max(0, taken.count - 1 - taken.lane.in_flight)
@@ -259,13 +262,17 @@ class SharedDesk(Desk):
             return True
         if told == "later":
             wait, cooling = float(words[0]), float(words[1])
-            self._cooling = now + cooling if cooling else -INFINITE
+            if cooling and len(lanes) == len(self.lanes):
+                self._cooling = now + cooling
             look = LOOK if wait > _FAR else min(HORIZON, max(SHORTEST_LOOK, wait - HORIZON / 2))
             self.wake = min(self.wake, now + look)
             return False
         for lane, trouble, again in zip(lanes, words[::2], words[1::2], strict=True):
             lane.shut(Outcome(trouble), now + float(again))
-        self._refuse_all(now, out)
+        if len(lanes) == len(self.lanes):
+            self._refuse_all(now, out)
+        else:
+            self._refuse_too_large(now, out)
         return False
 
     def _serve(self, taken: Taken, grant: Grant, out: list[Ticket]) -> bool:
