@@ -250,6 +250,19 @@ def test_a_cool_down_holds_for_all(process):
     assert 19 < ticket.refusal.retry_after <= 20
 
 
+@pytest.mark.parametrize(("rest", "served"), [(30.0, 0), (0.6, 1)])
+def test_after_trouble_another_key_is_waited_for_only_if_it_is_free_soon(process, rest, served):
+    """As without Redis: the key that had trouble is asked again where the other rests for long."""
+    one = process(KEYS[:2])
+    first, second = one.ask(2)
+    one.settle(second, Outcome.LIMITED, wait=rest)
+    assert Verdict.AGAIN is one.settle(first, Outcome.FAULT)
+    one.scheduler.requeue(one.now, first.ticket)
+    in_a_hurry = one.submit(patience=0.3)
+    assert [0] == names([one.wait_for(in_a_hurry)])
+    assert [served] == names([one.wait_for(first.ticket)])
+
+
 def test_a_second_chance_is_asked_for_once(process, redis):
     """One attempt of all processes asks whether a retired key serves again; if so, it does so for all."""
     one, other = process(KEYS[:1]), process(KEYS[:1])

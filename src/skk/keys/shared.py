@@ -21,7 +21,7 @@ from skk.errors import ConfigurationError
 from skk.texts import mark
 
 from .bucket import INFINITE, Ledger, Mark
-from .desk import Desk
+from .desk import SOON, Desk
 from .evidence import Outcome, Seen
 from .hidden import Hidden
 from .lane import FIRST_WINDOW, Account, Key, Lane
@@ -240,7 +240,7 @@ class SharedDesk(Desk):
         if offered and not lanes:
             return False
         cost = self.cost(ticket)
-        arguments: list[Any] = [cost, HORIZON, FIRST_WINDOW, self._lost]
+        arguments: list[Any] = [cost, HORIZON, FIRST_WINDOW, self._lost, SOON]
         for lane in lanes:
             room = min(lane.places.room, lane.key.most)
             arguments += self._fields(lane)
