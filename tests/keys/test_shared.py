@@ -419,6 +419,30 @@ def test_without_redis_a_process_takes_what_the_others_leave(process, redis):
     assert 2 <= len(one.ask(10)) <= 9
 
 
+@pytest.mark.parametrize("change", ["add", "remove"])
+def test_without_redis_a_pool_that_was_just_changed_goes_on_as_one_of_its_own(change, process, redis):
+    """The books of before are not its own, and who has the same keys now it cannot know; back is back."""
+    before, changed = (KEYS[:1], KEYS[1]) if change == "add" else (KEYS[:2], KEYS[1])
+    one, other = process(before), process(before)
+    (lease,) = one.ask()
+    one.settle(lease, requests=limit(100, 99, seconds=10.0))
+    for lease in other.ask(80):
+        other.settle(lease)
+    for _ in before:
+        one.settle(one.wait_for(one.submit()))
+    redis.kill()
+    getattr(one.scheduler, change)(one.now, Secret(changed))
+    while (lease := one.wait_for(one.submit())).key.reveal() != KEYS[0]:
+        one.settle(lease, Outcome.GONE)
+    one.settle(lease, requests=limit(100, 30, seconds=10.0))
+    assert 10 <= names(one.ask(20)).count(0)
+    redis.start()
+    time.sleep(1.0)
+    one.ask()
+    with redis.client() as client:
+        assert client.keys(f"skk:*:{MODEL}")
+
+
 def test_an_emptied_redis_is_noticed(process, redis):
     """The rates that are known are told to it; what an attempt from before shows is nothing to its books."""
     one, other = process(KEYS[:1]), process(KEYS[:1])

@@ -147,8 +147,7 @@ class SharedScheduler(Scheduler):
 
     def _move(self, now: float) -> None:
         for desk in self._shared():
-            desk.cancel(now)
-            desk.born = None
+            desk.move(now)
         self._names = None
 
     def _open(self, now: float, model: str) -> Desk:
@@ -174,7 +173,7 @@ class SharedDesk(Desk):
         born: the ledger in Redis; None while the process is on its own, or has not seen one yet.
     """
 
-    __slots__ = ("booking", "born", "_held", "_link", "_lost", "_names", "_seen")
+    __slots__ = ("booking", "born", "_alone", "_held", "_link", "_lost", "_names", "_seen")
 
     lanes: list[SharedLane]  # type: ignore[assignment]
 
@@ -184,6 +183,7 @@ class SharedDesk(Desk):
         self._names = names
         self._lost = lost
         self.born: str | None = None
+        self._alone = True  # its books are its own
         self.booking: Taken | None = None
         self._held: dict[Lease, Taken] = {}
         self._seen: deque[int] = deque(maxlen=LOOKS_BACK)  # the numbers of our last leases
@@ -382,7 +382,7 @@ class SharedDesk(Desk):
     # ------------------------------------------------------------------ one ledger or the other
     def _meet(self, now: float, born: str) -> bool:
         """Go over to a ledger in Redis, and tell it the rates that are known. True if there are any."""
-        self.born = born
+        self.born, self._alone = born, False
         self._seen.clear()
         for lane in self.lanes:
             for account in self._accounts_of(lane):
@@ -397,16 +397,22 @@ class SharedDesk(Desk):
 
     def _part(self, now: float) -> None:
         """Go on without Redis."""
-        self.booking = None
-        if self.born is None:
+        self.booking = self.born = None
+        if self._alone:
             return
-        self.born = None
+        self._alone = True
         seen = self._seen
         others = (seen[-1] - seen[0]) / (len(seen) - 1) - 1 if len(seen) > 1 else 0.0
         for lane in self.lanes:
             for account in self._accounts_of(lane):
                 account.move(Alone(min(others, MOST_OTHERS)))
                 account.empty(now)
+
+    def move(self, now: float) -> None:
+        """Leave the ledger for one that has not been seen yet, and nobody knows who draws on it."""
+        self.cancel(now)
+        self.born = None
+        self._seen.clear()
 
     def forget(self) -> None:
         """Forget what the parent process holds."""
