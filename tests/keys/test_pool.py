@@ -667,6 +667,29 @@ def test_no_patience_at_all(make):
     assert KEYS[0] == lease_of(pool).secret.reveal()
 
 
+@pytest.mark.parametrize("max_wait", [0.0, 60.0])
+def test_when_a_place_will_be_free_is_not_made_up(make, clock, max_wait):
+    """Only the answers will tell that: `retry_after` is None, not 0, and the sentence speaks of no seconds."""
+    pool = make(KEYS[:2], max_wait=max_wait, max_concurrency=1)
+    held, place = [lease_of(pool, caller=number) for number in range(2)], place_in(pool)
+    assert max_wait == 0.0 or max_wait == place.look()
+    clock.now += max_wait
+    with pytest.raises(AllKeysRateLimitedError, match="none of the 2 api keys was free in time") as caught:
+        place.look()
+    assert (None, 2) == (caught.value.retry_after, len(held))
+
+
+def test_what_is_known_of_one_key_is_told_though_another_lacks_places(make):
+    """It is the latest time at which one will be free."""
+    pool = make(KEYS[:2], max_wait=0.0, max_concurrency={KEYS[1]: 1})
+    place = place_in(pool)
+    place.look().report(refused(retry_after=20.0))
+    assert KEYS[1] == place.look().secret.reveal()
+    with pytest.raises(AllKeysRateLimitedError) as caught:
+        lease_of(pool, caller="another")
+    assert 20.0 == caught.value.retry_after
+
+
 @pytest.mark.parametrize("retries", [0, 2])
 def test_all_rejected(pool, retries):
     """Keys that are refused are not waited for, however patient the caller; each is asked once."""

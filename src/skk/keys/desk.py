@@ -205,6 +205,10 @@ class Desk:
                 found = min(found, rests)
         return found if found < INFINITE else -INFINITE
 
+    def frees(self) -> float:
+        """Give the time at which a key will serve, as far as is known; infinite where only an answer will tell."""
+        return self.wake
+
     def next_look(self) -> float:
         """Give the time to look again."""
         return -INFINITE if self.stirred else min(self.wake, self.queue.due)
@@ -222,10 +226,10 @@ class Desk:
             out.append(ticket)
 
     def _expire(self, now: float, out: list[Ticket]) -> None:
-        cooling = self._cooling
+        cooling, frees = self._cooling, self.frees()
+        free = max(cooling, frees) if frees < INFINITE else cooling
         for ticket in self.queue.take_all(lambda ticket: ticket.deadline <= now or ticket.deadline < cooling):
-            free = max(cooling, self.wake if self.wake < INFINITE else now)
-            ticket.refusal = Refusal(Why.COOLING, max(0.0, free - now))
+            ticket.refusal = Refusal(Why.COOLING, free - now if free > now else None)
             out.append(ticket)
             self.stirred = True  # it may have booked a lane
 

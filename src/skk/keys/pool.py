@@ -14,6 +14,7 @@ from weakref import WeakSet
 from skk.config import Secret
 from skk.errors import ChatRequestError, EmptyPoolError
 from skk.failure import Kind
+from skk.texts import mark
 
 from .caller import Held, Place, is_passing
 from .scheduler import Scheduler
@@ -297,7 +298,7 @@ class AKPool:
             return None
         if now >= ticket.deadline:
             scheduler.withdraw(now, ticket)
-            ticket.refusal = Refusal(Why.COOLING, 0.0)
+            ticket.refusal = Refusal(Why.COOLING)
             return None
         late = self._looks_at + _LATE
         if scheduler.head is ticket or now > late:
@@ -386,7 +387,9 @@ class AKPool:
             return copy(place.too_large)
         facts: dict[str, Any] = {"errors": {str(state.key): state.text for state in states}, "count": len(states)}
         if why in (Why.COOLING, Why.OUT_OF_QUOTA):
-            error = AllKeysRateLimitedError(**facts, retry_after=retry_after, wait=retry_after or 0.0)
+            unknown = mark("none of the {count} api keys was free in time: add keys, or wait longer (max_wait=)")
+            sentence = unknown if retry_after is None else None
+            error = AllKeysRateLimitedError(sentence, **facts, retry_after=retry_after, wait=retry_after)
             if why is Why.OUT_OF_QUOTA:
                 error.code = "insufficient_quota"
             return error

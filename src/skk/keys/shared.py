@@ -173,7 +173,7 @@ class SharedDesk(Desk):
         born: the ledger in Redis; None while the process is on its own, or has not seen one yet.
     """
 
-    __slots__ = ("booking", "born", "_alone", "_held", "_link", "_lost", "_names", "_seen")
+    __slots__ = ("booking", "born", "_alone", "_frees", "_held", "_link", "_lost", "_names", "_seen")
 
     lanes: list[SharedLane]  # type: ignore[assignment]
 
@@ -184,6 +184,7 @@ class SharedDesk(Desk):
         self._lost = lost
         self.born: str | None = None
         self._alone = True  # its books are its own
+        self._frees = INFINITE
         self.booking: Taken | None = None
         self._held: dict[Lease, Taken] = {}
         self._seen: deque[int] = deque(maxlen=LOOKS_BACK)  # the numbers of our last leases
@@ -194,6 +195,10 @@ class SharedDesk(Desk):
         self.lanes.append(lane)
         self.stirred = True
         return lane
+
+    def frees(self) -> float:
+        """Give the time at which a key will serve, as far as Redis knows."""
+        return self._frees if self._link.up else self.wake
 
     def next_look(self) -> float:
         """Give the time to look again: at a Redis that is away, too."""
@@ -209,7 +214,7 @@ class SharedDesk(Desk):
 
     def _look(self, now: float, turn: int, grant: Grant, out: list[Ticket]) -> None:
         queue, place, lanes = self.queue, 0, self.lanes
-        self.wake, self._cooling = INFINITE, -INFINITE
+        self.wake, self._frees, self._cooling = INFINITE, INFINITE, -INFINITE
         while place < len(queue) and (lanes or not self.lanes):
             ticket = queue[place]
             if self.booking is None and not self._ask(now, ticket, lanes, out):
@@ -225,7 +230,7 @@ class SharedDesk(Desk):
                 continue
             assert self.booking is not None
             if self.booking.due > now + _DUE:
-                self.wake = self.booking.due
+                self.wake = self._frees = self.booking.due
                 return
             taken, self.booking = self.booking, None
             if not self._serve(taken, grant, out):
@@ -264,7 +269,10 @@ class SharedDesk(Desk):
             wait, cooling = float(words[0]), float(words[1])
             if cooling and len(lanes) == len(self.lanes):
                 self._cooling = now + cooling
-            look = LOOK if wait > _FAR else min(HORIZON, max(SHORTEST_LOOK, wait - HORIZON / 2))
+            look = LOOK
+            if wait < _FAR:
+                self._frees = min(self._frees, now + wait)
+                look = min(HORIZON, max(SHORTEST_LOOK, wait - HORIZON / 2))
             self.wake = min(self.wake, now + look)
             return False
         for lane, trouble, again in zip(lanes, words[::2], words[1::2], strict=True):

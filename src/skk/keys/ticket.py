@@ -35,7 +35,7 @@ class Why(enum.Enum):
 
 
 class Refusal:
-    """Why a ticket gets no lease, and the seconds until asking again may help (None: it will not)."""
+    """Why a ticket gets no lease, and the seconds until asking again may help (None: it will not, or nobody knows)."""
 
     __slots__ = ("retry_after", "why")
 
