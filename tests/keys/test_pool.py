@@ -737,6 +737,20 @@ def test_a_dead_key_gets_a_second_chance(make, clock):
     assert ("ready", KEYS[0]) == (pool.stats()[0]["state"], lease_of(pool).secret.reveal())
 
 
+def test_a_second_chance_that_shows_nothing_is_told_to_those_who_wait_for_another_model(make, clock):
+    """Whoever asked has given up: they are not left waiting for an answer that nobody will hear."""
+    pool, told = make(KEYS[:1]), []
+    refuse_all(pool, Kind.REJECTED)
+    clock.now += 600.0
+    chance, waiting = place_in(pool, model="one"), place_in(pool, model="another")
+    assert 60.0 == waiting.look(lambda: told.append(True))
+    chance.look().sent()
+    chance.leave()
+    assert [True] == told
+    with pytest.raises(AllKeysRejectedError):
+        waiting.look()
+
+
 def barred(text="The model does not exist"):
     return refused(Kind.BARRED, error=NotFoundError(message=text, fingerprint="f"))
 

@@ -319,6 +319,7 @@ class Scheduler:
         for standing in (lane.key.standing, lane.standing):
             if standing.on_trial:
                 standing.unanswered(now)
+        self._stir(lane.key)
 
     def _changed(self, key: Key) -> None:
         for lane in key.lanes:
