@@ -697,6 +697,28 @@ def test_what_is_known_goes_along(process):
     assert [2, 2, 2] == names(lease for _ in range(3) for lease in one.ask())
 
 
+@pytest.mark.parametrize("change", ["add", "remove", "empty"])
+@pytest.mark.parametrize("when", ["before", "just after", "later"])
+@pytest.mark.parametrize("kind", [Outcome.REJECTED, Outcome.BARRED, Outcome.LIMITED])
+def test_who_may_not_serve_is_known_in_other_books_too(change, when, kind, process, redis):
+    """Whether its attempt ended before the change or after: keys may have other names there, made of all of them."""
+    before, changed = (KEYS[:2], KEYS[2]) if change == "add" else (KEYS, KEYS[2])
+    one = process(before)
+    (lease,) = one.ask()
+    if when == "before":
+        one.settle(lease, kind, wait=30.0)
+    if change == "empty":
+        with redis.client() as client:
+            client.flushall()
+    else:
+        getattr(one.scheduler, change)(one.now, Secret(changed))
+    if when == "later":
+        one.ask()
+    if when != "before":
+        one.settle(lease, kind, wait=30.0)
+    assert 0 not in names(lease for _ in range(3) for lease in one.ask())
+
+
 # ---------------------------------------------------------------------- fork
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_process_has_a_connection_of_its_own(redis):

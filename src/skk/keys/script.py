@@ -261,7 +261,7 @@ if kind == 'ok' and same then
     end
   end
   if known and not slow and seq > s.z then s.w = true end
-elseif chance then
+elseif chance and (over or s.k <= 0) then  -- what was heard before the pool came here, unless it serves here
   local closed = (kind == 'barred' and s.x or kind ~= 'barred' and x) or nil
   if closed and closed.o <= now then
     closed.x = kind

@@ -326,6 +326,7 @@ class SharedDesk(Desk):
             wait=lane.until - now if over else 0.0,
             slow=slow and seen.kind is not Outcome.OK,
             known=lane.window == INFINITE,
+            chance=SECOND_CHANCE.get(seen.kind, 0.0) if over else 0.0,
             said=said,
         )
 
@@ -347,12 +348,13 @@ class SharedDesk(Desk):
         wait: float = 0.0,
         slow: bool = False,
         known: bool = False,
+        chance: float = 0.0,
         said: Iterable[list[Any]] = (),
     ) -> None:
-        chance = SECOND_CHANCE.get(kind, "") if over else ""
         arguments = [taken.born, taken.seq, *taken.fields, flag(over), kind.value, taken.clock + sent - taken.asked]
         arguments += [taken.cost, flag(void), *taken.gross, wait if wait > 0 else ""]
-        arguments += [flag(slow), flag(known), chance, LAST_CHANCE, NOT_ANSWERED if taken.trial else "", FIRST_WINDOW]
+        arguments += [flag(slow), flag(known), chance if chance > 0 else "", LAST_CHANCE]
+        arguments += [NOT_ANSWERED if taken.trial else "", FIRST_WINDOW]
         for words in said:
             arguments += words
         born = self._link.ask(now, TELL, self._names().keys(self.model), arguments)
@@ -374,19 +376,26 @@ class SharedDesk(Desk):
 
     # ------------------------------------------------------------------ one ledger or the other
     def _meet(self, now: float, born: str) -> bool:
-        """Go over to a ledger in Redis, and tell it the rates that are known. True if there are any."""
+        """Go over to a ledger in Redis, and tell it the rates, rests and refusals that are known. True if any are."""
         self.born, self._alone = born, False
         self._seen.clear()
         for lane in self.lanes:
             for account in (lane.requests, lane.tokens):
                 account.move(Everybodys())
-        known = [(lane, said) for lane in self.lanes if (said := lane.known(now))]
-        for lane, said in known:
-            if self.born is not None:
-                taken = Taken(born, [lane], NO_LEASE, now, 0.0)
-                taken.fields = self._fields(lane)
-                self._tell(now, taken, Outcome.GONE, over=False, known=lane.window == INFINITE, said=said)
-        return bool(known)
+        told = [self._tell_known(now, born, lane) for lane in self.lanes]
+        return any(told)
+
+    def _tell_known(self, now: float, born: str, lane: SharedLane) -> bool:
+        said, rests, shut = lane.known(now), lane.until - now, lane.opens() - now
+        if shut == INFINITE:  # somebody is asking
+            shut = 0.0
+        if not said and rests <= 0 and shut <= 0:
+            return False
+        taken = Taken(born, [lane], NO_LEASE, now, 0.0)
+        taken.fields = self._fields(lane)
+        kind = lane.key.standing.trouble or lane.standing.trouble or Outcome.GONE
+        self._tell(now, taken, kind, over=False, wait=rests, chance=shut, known=lane.window == INFINITE, said=said)
+        return True
 
     def _part(self, now: float) -> None:
         """Go on without Redis."""
@@ -406,6 +415,7 @@ class SharedDesk(Desk):
         self.cancel(now)
         self.born = None
         self._seen.clear()
+        self._held.clear()  # its leases count for nothing in another, where keys have other names
 
     def forget(self) -> None:
         """Forget what the parent process holds."""
