@@ -140,6 +140,36 @@ def test_ctrl_c_clears_the_text_and_then_leaves(editor):
     one.see("left")
 
 
+# Ctrl-C comes while the text to edit is drawn for the first time.
+PRESSING = """
+import asyncio, io, signal, sys
+from skk.cli.editor import Editor
+from skk.cli.environment import Environment
+
+class Screen(io.BufferedWriter):
+    pressed = False
+
+    def write(self, data):
+        if b"text" in data and not self.pressed:
+            self.pressed = True
+            signal.raise_signal(signal.SIGINT)
+        return super().write(data)
+
+sys.stdout = sys.__stdout__ = io.TextIOWrapper(Screen(io.FileIO(1, "w")), "utf-8")
+with asyncio.Runner() as runner:
+    print("read:", ascii(Editor(Environment(), runner).read("> ", default="text")))
+"""
+
+
+def test_one_ctrl_c_counts_once(terminal):
+    """Also one that is pressed while the line appears: it clears the text, and does not leave as well."""
+    one = terminal(python=("-c", PRESSING))
+    one.until(lambda lines: lines == [">"])
+    one.wait(0.2)
+    one.type("other\r")
+    one.see("read: 'other'")
+
+
 def test_words_for_one_prompt(editor):
     """What is hinted at is completed, and neither commands nor former questions stand in between."""
     one = editor()

@@ -431,6 +431,17 @@ def test_what_remains_is_not_exceeded():
     assert 6.0 == pytest.approx(desk.scheduler.wake, abs=0.2)
 
 
+def test_one_call_after_the_other_uses_all_that_remains():
+    """What was answered before a call was sent has been counted: three a minute are three, however quick."""
+    desk = Desk("a")
+    for left, reset in ((2, 0.0), (1, 60.0), (0, 60.0)):
+        ticket = desk.ask()
+        if ticket.lease is None:
+            desk.dispatch(desk.now + 0.05)
+        assert "a" == key_of(ticket)
+        desk.settle(ticket, stated(3, left, reset), desk.now + 0.003)
+
+
 def test_a_stream_s_headers_count_before_its_end():
     """What they state holds for the next call, while the first is still speaking."""
     desk = Desk("a")

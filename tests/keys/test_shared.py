@@ -719,6 +719,18 @@ def test_who_may_not_serve_is_known_in_other_books_too(change, when, kind, proce
     assert 0 not in names(lease for _ in range(3) for lease in one.ask())
 
 
+@pytest.mark.parametrize("turns", [1, 2])
+def test_one_call_after_the_other_uses_all_that_remains(process, turns):
+    """Three a minute are three, however quick the calls are, of one process or of two in turn."""
+    processes = [process(KEYS[:1]) for _ in range(turns)]
+    for number, (left, reset) in enumerate(((2, 0.0), (1, 60.0), (0, 60.0))):
+        one = processes[number % turns]
+        ticket = one.submit()
+        one.look()
+        assert ticket.lease or one.wait_for(ticket, 1.0)
+        one.settle(ticket.lease, requests=Limits(3, left, reset, 0.002))
+
+
 # ---------------------------------------------------------------------- fork
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_process_has_a_connection_of_its_own(redis):

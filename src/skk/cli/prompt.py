@@ -71,7 +71,8 @@ class Prompt:
     def __init__(self, environment: Environment, commands: Commands, models: Words, past: Past | None) -> None:
         self._environment = environment
         self._hints: Words | None = None
-        self.is_sent = self._is_stopped = False
+        self.is_sent = False
+        self._presses = 0  # of Ctrl-C, that nothing has come of yet
         self._past = _Past(past)
         self._names = _Past(None)  # answers that are no questions
         self._commands = commands
@@ -108,20 +109,19 @@ class Prompt:
             Stopped: Ctrl-C on an empty line, or right behind Enter.
         """
         self._hints = hints
-        self.is_sent = self._is_stopped = False
+        self.is_sent, self._presses = False, 0
         loop = runner.get_loop()
         session = self._session
         session.default_buffer.history = self._past if hints is None else self._names
 
         def ready(_: object) -> None:
             session.app.after_render -= ready
-            if self._is_stopped:
-                self._interrupt()
+            self._interrupt()
             if on_ready is not None:
                 on_ready()
 
         def press() -> None:
-            self._is_stopped = True
+            self._presses += 1
             loop.call_soon_threadsafe(self._interrupt)
 
         if self._keyboard is not None:
@@ -137,22 +137,21 @@ class Prompt:
                 )
         finally:
             session.app.after_render -= ready
-        if self._is_stopped:
+        if self._presses:
             raise Stopped
         return line
 
     def _interrupt(self) -> None:
-        """Take Ctrl-C: it clears a text, or else it leaves. One that comes too late for both is left to `read`."""
+        """Take each Ctrl-C: it clears a text, or else it leaves. One that comes too late for both is left to `read`."""
         app, buffer = self._session.app, self._session.default_buffer
-        if not app.is_running or app.is_done:
-            return
-        self._is_stopped = False
-        if buffer.text and not ended():
-            app.layout.focus(buffer)
-            buffer.reset()
-            app.invalidate()
-        else:
-            app.exit(exception=Stopped())
+        while self._presses and app.is_running and not app.is_done:
+            self._presses -= 1
+            if buffer.text and not ended():
+                app.layout.focus(buffer)
+                buffer.reset()
+                app.invalidate()
+            else:
+                app.exit(exception=Stopped())
 
     def close(self) -> None:
         """Give the terminal back as it was."""
@@ -223,6 +222,7 @@ class Prompt:
 
         @keys.add("c-c", filter=editing)  # where it is no signal
         def stop(event: KeyPressEvent) -> None:
+            self._presses += 1
             self._interrupt()
 
         @keys.add("c-d", filter=editing & Condition(lambda: not self._session.default_buffer.text))

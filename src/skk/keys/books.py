@@ -303,6 +303,10 @@ class Alone(Ledger):
         gross, near = super().charge(now, cost + theirs)
         return gross, near + theirs
 
+    def answered(self, cost: float) -> None:
+        """Learn that an attempt is over, and theirs with it."""
+        super().answered(cost + cost * self._others)
+
     def void(self, number: int, cost: float) -> None:
         """Give the charge of a refused lease back."""
         super().void(number, cost + cost * self._others)

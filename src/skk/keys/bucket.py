@@ -23,7 +23,8 @@ _NOTHING = 1e-9
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    Mark = tuple[float, float]  # all charges up to a lease's own, and those so close before that they may arrive after
+    # all charges up to a lease's own, and those so close before, and not answered, that they may arrive after it
+    Mark = tuple[float, float]
 else:
     Mark = tuple
 
@@ -103,7 +104,7 @@ class Ledger:
         gross: all charges ever.
     """
 
-    __slots__ = ("buckets", "gross", "_voided", "_voids", "_latest_void", "_recent", "_near")
+    __slots__ = ("buckets", "gross", "_voided", "_voids", "_latest_void", "_recent", "_near", "_open")
 
     # How many refused attempts are remembered by number; older ones count for every lease.
     _MOST_VOIDS = 64
@@ -116,6 +117,7 @@ class Ledger:
         self._latest_void = -1
         self._recent: deque[tuple[float, float]] = deque()
         self._near = 0.0
+        self._open = 0.0  # what was charged and not answered yet
 
     def ready(self, now: float, cost: float) -> float:
         """Give the time from which `cost` fits in every bucket."""
@@ -146,7 +148,14 @@ class Ledger:
         recent.append((now, cost))
         self._near = near + cost
         self.gross += cost
-        return self.gross, near
+        unanswered = self._open
+        self._open = unanswered + cost
+        return self.gross, near if near < unanswered else unanswered  # noqa: FURB136
+
+    def answered(self, cost: float) -> None:
+        """Learn that an attempt is over: what is sent from now on arrives after it."""
+        left = self._open - cost
+        self._open = left if left > _NOTHING else 0.0
 
     def void(self, number: int, cost: float) -> None:
         """Give the charge of a refused lease back."""

@@ -184,10 +184,12 @@ class Lane:
         lease.requests_mark = lease.requests.charge(now, 1.0)
         lease.tokens_mark = lease.tokens.charge(now, lease.cost)
 
-    def leave(self) -> None:
+    def leave(self, lease: Lease) -> None:
         """Learn that an attempt is over."""
         self.in_flight -= 1
         self.key.in_flight -= 1
+        lease.requests.answered(1.0)
+        lease.tokens.answered(lease.cost)
 
     def give_back(self, lease: Lease) -> None:
         """Take a charge back: the service has not counted the attempt."""

@@ -182,7 +182,7 @@ class Scheduler:
         key, desk = lane.key, self._desks[ticket.model]
         known = lease.epoch == self._epoch
         if known:
-            lane.leave()
+            lane.leave(lease)
             desk.stirred = True
             if key.most < INFINITE:
                 self._stir(key)

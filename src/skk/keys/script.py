@@ -164,6 +164,10 @@ end
 local field, r, t = ARGV[best], ARGV[best + 1], ARGV[best + 2]
 local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
 local s, requests, bought = state(field), state(r).r, state(t).t
+if s.n == 0 then  -- all has been answered: nothing that was charged before can arrive later
+  if r == field then requests.p = 0 end
+  if t == field then bought.p = 0 end
+end
 local near, dense = charge(requests, 1), charge(bought, tokens)
 s.n, s.q = s.n + 1, seq
 if trial then
