@@ -8,7 +8,8 @@ from skk.config import Secret
 from skk.errors import ConfigurationError
 from skk.keys import AKPool, Onlooker
 from skk.keys.evidence import Limits, Outcome, Seen
-from skk.keys.shared import Names, SharedScheduler
+from skk.keys.link import Names
+from skk.keys.shared import SharedScheduler
 from skk.openai import Chat
 
 KEYS = ["sk-first-0123456789", "sk-second-0123456789", "sk-third-0123456789"]

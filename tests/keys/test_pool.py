@@ -20,6 +20,7 @@ from skk.errors import (
     EmptyPoolError,
     InvalidKeyError,
     NotFoundError,
+    RateLimitError,
     fingerprint,
 )
 from skk.failure import Failure, Kind
@@ -392,6 +393,65 @@ def test_a_request_too_large_for_every_key_is_told_at_once(make):
     assert (False, False) == (place.look().report(last), last.passing)
 
 
+@pytest.fixture
+def too_large():
+    """The refusal of a request that is larger than a key's limit."""
+    said = "Request too large for gpt-6 on tokens per min (TPM): Limit 30000, Requested 31538."
+    return lambda: refused(error=RateLimitError(message=said, fingerprint="f"))
+
+
+@pytest.mark.parametrize("how", ["refused", "removed", "retired by the hook"])
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_a_request_that_only_a_retired_key_could_take_is_told_at_once(make, too_large, how, ahead):
+    """In the words of the key that it was too large for; who is smaller is served, or waits on."""
+    pool = make(KEYS[:2], max_concurrency=1, on_event=lambda event: "retire" if event.status == 418 else None)
+    for _ in KEYS[:2]:
+        lease_of(pool, caller="large").served(None)  # so others have their turn before it
+    first, place, told = place_in(pool), place_in(pool, "large"), []
+    smaller = [place_in(pool, f"small {number}") for number in range(ahead)]
+    lease = place.look()
+    assert (KEYS[1], True) == (lease.secret.reveal(), lease.report(too_large()))
+    assert 60.0 == place.look(lambda: told.append(True))
+    failure = refused(Kind.REJECTED if how == "refused" else Kind.REFUSED)
+    failure.status = None if how == "refused" else 418
+    pool.remove(KEYS[0]) if how == "removed" else first.look().report(failure)
+    first.leave()
+    assert [True] == told
+    with pytest.raises(RateLimitError, match="Request too large"):
+        place.look()
+    assert KEYS[1] == (smaller[0].look() if ahead else lease_of(pool, caller="another")).secret.reveal()
+
+
+def test_a_request_that_only_a_refused_key_could_take_is_told_so(make, too_large):
+    """Its own attempt retires that key: the other's refusal is what tells the user most."""
+    place = place_in(make(KEYS[:2]))
+    assert [True, True] == [place.look().report(too_large()), place.look().report(refused(Kind.REJECTED))]
+    with pytest.raises(RateLimitError, match="Request too large"):
+        place.look()
+
+
+def test_a_large_request_waits_while_somebody_asks_whether_its_key_serves_again(make, clock, too_large):
+    """A second chance may end well."""
+    pool = make(KEYS[:2])
+    refuse_all(pool, Kind.REJECTED)
+    clock.now += 600.0
+    chance, waiting = lease_of(pool), place_in(pool, "another")
+    assert (KEYS[0], True) == (chance.secret.reveal(), waiting.look().report(too_large()))
+    assert 60.0 == waiting.look()
+    chance.served(None)
+    assert KEYS[0] == waiting.look().secret.reveal()
+
+
+def test_trouble_of_the_only_key_that_takes_a_large_request_waits_for_no_other(make, clock, too_large):
+    """Keys that it is too large for are no other keys: after a pause it is asked again."""
+    pool = make(KEYS[:2])
+    place = place_in(pool, retries=5)
+    assert place.look().report(too_large())
+    assert (False, (0, 0)) == (place.look().report(refused(Kind.UNAVAILABLE)), books(pool))
+    clock.now += 0.5
+    assert KEYS[1] == place.look().secret.reveal()
+
+
 def test_trouble_is_told_when_tries_are_used_up_by_others(make):
     """While everything fails the pool pays for ten tries only; then a request fails with its first trouble."""
     pool, tries = make(KEYS), 0
@@ -607,6 +667,29 @@ def test_no_patience_at_all(make):
     assert KEYS[0] == lease_of(pool).secret.reveal()
 
 
+@pytest.mark.parametrize("max_wait", [0.0, 60.0])
+def test_when_a_place_will_be_free_is_not_made_up(make, clock, max_wait):
+    """Only the answers will tell that: `retry_after` is None, not 0, and the sentence speaks of no seconds."""
+    pool = make(KEYS[:2], max_wait=max_wait, max_concurrency=1)
+    held, place = [lease_of(pool, caller=number) for number in range(2)], place_in(pool)
+    assert max_wait == 0.0 or max_wait == place.look()
+    clock.now += max_wait
+    with pytest.raises(AllKeysRateLimitedError, match="none of the 2 api keys was free in time") as caught:
+        place.look()
+    assert (None, 2) == (caught.value.retry_after, len(held))
+
+
+def test_what_is_known_of_one_key_is_told_though_another_lacks_places(make):
+    """It is the latest time at which one will be free."""
+    pool = make(KEYS[:2], max_wait=0.0, max_concurrency={KEYS[1]: 1})
+    place = place_in(pool)
+    place.look().report(refused(retry_after=20.0))
+    assert KEYS[1] == place.look().secret.reveal()
+    with pytest.raises(AllKeysRateLimitedError) as caught:
+        lease_of(pool, caller="another")
+    assert 20.0 == caught.value.retry_after
+
+
 @pytest.mark.parametrize("retries", [0, 2])
 def test_all_rejected(pool, retries):
     """Keys that are refused are not waited for, however patient the caller; each is asked once."""
@@ -652,6 +735,20 @@ def test_a_dead_key_gets_a_second_chance(make, clock):
     assert 60.0 == place_in(pool, "another").look()
     chance.served(None)
     assert ("ready", KEYS[0]) == (pool.stats()[0]["state"], lease_of(pool).secret.reveal())
+
+
+def test_a_second_chance_that_shows_nothing_is_told_to_those_who_wait_for_another_model(make, clock):
+    """Whoever asked has given up: they are not left waiting for an answer that nobody will hear."""
+    pool, told = make(KEYS[:1]), []
+    refuse_all(pool, Kind.REJECTED)
+    clock.now += 600.0
+    chance, waiting = place_in(pool, model="one"), place_in(pool, model="another")
+    assert 60.0 == waiting.look(lambda: told.append(True))
+    chance.look().sent()
+    chance.leave()
+    assert [True] == told
+    with pytest.raises(AllKeysRejectedError):
+        waiting.look()
 
 
 def barred(text="The model does not exist"):

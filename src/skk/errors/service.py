@@ -201,7 +201,8 @@ class AllKeysFailedError(_ServiceError):
 
     Attributes:
         errors: what each key was last told: ``{fingerprint: sentence}``.
-        retry_after: seconds until a key may serve again, None if none will.
+        retry_after: seconds until a key may serve again; None if none will, or where only an answer will tell: all
+            may be in use, as many requests at once as they take.
     """
 
     kind = "all_keys_failed"

@@ -38,9 +38,10 @@ class Place:
         left: seconds that it may still wait.
         ends_at: when all must be over.
         paused: whether it is out of the queue, and comes back when it looks.
+        too_large: what the service said when it told how large the request is.
     """
 
-    __slots__ = ("_pool", "ends_at", "left", "paused", "since", "ticket")
+    __slots__ = ("_pool", "ends_at", "left", "paused", "since", "ticket", "too_large")
 
     def __init__(self, pool: AKPool, ticket: Ticket, since: float, left: float, ends_at: float) -> None:
         self._pool = pool
@@ -49,6 +50,7 @@ class Place:
         self.left = left
         self.ends_at = ends_at
         self.paused = False
+        self.too_large: ChatRequestError | None = None
 
     @property
     def secret(self) -> Secret:
@@ -69,6 +71,7 @@ class Place:
             AllKeysRateLimitedError: no key will be free in time.
             AllKeysRejectedError: every key was refused, or there is none.
             NotFoundError, PermissionDeniedError: no key may ask for this model.
+            RateLimitError: no key that may serve takes a request so large.
         """
         self.ticket.waiter = kick
         return self._pool._look(self)  # noqa: SLF001  # ours
@@ -122,7 +125,10 @@ class Held(Lease):
         wish = pool._told_of(place, failure)  # noqa: SLF001
         if failure.kind is Kind.BARRED and isinstance(failure.error, ChatRequestError):
             pool._barred[place.ticket.model] = copy(failure.error)  # noqa: SLF001
-        verdict = pool._do(pool._settle, place, self._attempt, _seen(failure, wish))  # noqa: SLF001
+        seen = _seen(failure, wish)
+        if seen.stated is not None and isinstance(failure.error, ChatRequestError):
+            place.too_large = failure.error
+        verdict = pool._do(pool._settle, place, self._attempt, seen)  # noqa: SLF001
         if wish is not None:  # then it was the key's, whatever we took it for
             failure.kind = Kind.REJECTED if wish == "retire" else Kind.RATE_LIMITED
         if verdict is Verdict.RAISE and failure.kind is not Kind.REFUSED:

@@ -110,6 +110,8 @@ class Desk:
         queue = self.queue
         if self.stirred or now >= self.wake:
             self.stirred = False
+            if queue.sized and not self._shut_out():
+                self._refuse_too_large(now, out)
             self._look(now, turn, grant, out)
         if queue and queue.due <= max(now, self._cooling):
             self._expire(now, out)
@@ -171,9 +173,14 @@ class Desk:
 
     def fresh(self, now: float, ticket: Ticket) -> list[Lane]:
         """Give the lanes that have not been tried for a ticket, if one of them may serve soon."""
-        fresh = [lane for lane in self.lanes if lane.key.identity not in ticket.tried]
+        asked, tried = ticket.asked, ticket.tried
+        fresh = [lane for lane in self.lanes if asked <= lane.largest and lane.key.identity not in tried]
         cost = self.cost(ticket)
         return fresh if any(not lane.closed and lane.ready(now, cost) <= now + SOON for lane in fresh) else []
+
+    def takes(self, now: float, ticket: Ticket) -> bool:
+        """Whether some lane that is not retired, or is being asked, takes a ticket so large."""
+        return any(ticket.asked <= lane.largest and not now < lane.opens() < INFINITE for lane in self.lanes)
 
     def _book(self, lane: Lane, booked: set[Lane]) -> None:
         """Keep a lane for one ahead, and with it those that draw on the same account."""
@@ -198,6 +205,10 @@ class Desk:
                 found = min(found, rests)
         return found if found < INFINITE else -INFINITE
 
+    def frees(self) -> float:
+        """Give the time at which a key will serve, as far as is known; infinite where only an answer will tell."""
+        return self.wake
+
     def next_look(self) -> float:
         """Give the time to look again."""
         return -INFINITE if self.stirred else min(self.wake, self.queue.due)
@@ -208,11 +219,17 @@ class Desk:
             ticket.refusal = self._refusal(now)
             out.append(ticket)
 
+    def _refuse_too_large(self, now: float, out: list[Ticket]) -> None:
+        for ticket in [ticket for ticket in self.queue.sized if not self.takes(now, ticket)]:
+            self.queue.leave(ticket)
+            ticket.refusal = Refusal(Why.TOO_LARGE)
+            out.append(ticket)
+
     def _expire(self, now: float, out: list[Ticket]) -> None:
-        cooling = self._cooling
+        cooling, frees = self._cooling, self.frees()
+        free = max(cooling, frees) if frees < INFINITE else cooling
         for ticket in self.queue.take_all(lambda ticket: ticket.deadline <= now or ticket.deadline < cooling):
-            free = max(cooling, self.wake if self.wake < INFINITE else now)
-            ticket.refusal = Refusal(Why.COOLING, max(0.0, free - now))
+            ticket.refusal = Refusal(Why.COOLING, free - now if free > now else None)
             out.append(ticket)
             self.stirred = True  # it may have booked a lane
 
@@ -220,7 +237,7 @@ class Desk:
         if not self.lanes:
             return Refusal(Why.NO_KEYS)
         troubles = {lane.key.standing.trouble or lane.standing.trouble for lane in self.lanes}
-        again = min(max(lane.key.standing.opens(), lane.standing.opens()) for lane in self.lanes)
+        again = min(lane.opens() for lane in self.lanes)
         why = {Outcome.OUT_OF_QUOTA: Why.OUT_OF_QUOTA, Outcome.BARRED: Why.BARRED}
         only = troubles.pop() if len(troubles) == 1 else None
         return Refusal(why.get(only, Why.REJECTED) if only else Why.REJECTED, max(0.0, again - now))

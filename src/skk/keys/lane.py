@@ -154,12 +154,16 @@ class Lane:
             return INFINITE
         at = self.until
         if self.closed:
-            at = max(at, key.standing.opens(), self.standing.opens())
+            at = max(at, self.opens())
         fits = self.requests.ledger.ready(now, 1.0)
         if fits > at:
             at = fits
         fits = self.tokens.ledger.ready(now, cost)
         return fits if fits > at else at  # noqa: FURB136  # max() costs twice that
+
+    def opens(self) -> float:
+        """Give the time of its next chance, if it is retired; infinite while it is being asked."""
+        return max(self.key.standing.opens(), self.standing.opens())
 
     def take(self, now: float, lease: Lease) -> None:
         """Charge an attempt."""

@@ -6,22 +6,26 @@ import hashlib
 import hmac
 import logging
 import os
-from weakref import finalize
+import sys
+from contextlib import suppress
+from functools import partial
+from threading import Event, Thread
 
 from skk.errors import ConfigurationError, without_password
 from skk.texts import mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from skk.config import Secret
 
 __all__ = ["Link", "Names"]
 
-# Seconds: to connect, to wait for an answer, and until a Redis that was away is asked again.
-CONNECTING, ANSWERING, PAUSE = 0.05, 0.25, 1.0
+# Seconds: to connect to one address, to wait for an answer, until a Redis that was away is asked again; and for all
+# that comes before the first answer: a name may have many addresses, and nobody knows how long it is looked up.
+CONNECTING, ANSWERING, PAUSE, OPENING = 0.05, 0.25, 1.0, 0.3
 
 logger = logging.getLogger("skk")
 
@@ -62,44 +66,70 @@ class Link:
         ConfigurationError: the URL is none, or the package for it is missing.
     """
 
-    __slots__ = ("__weakref__", "_again", "_client", "_close", "_shas", "_url", "up")
+    __slots__ = ("_again", "_line", "_make", "_opening", "_shas", "_trouble", "_unknown", "_url", "up")
 
     def __init__(self, url: str) -> None:
         self._url = url
         self.up = True
         self._again = 0.0
         self._shas: dict[str, str] = {}
-        self._client = self._connect()
-        self._close = finalize(self, self._client.close)
+        self._make = _read(url)
+        from redis.exceptions import NoScriptError, RedisError
+
+        self._unknown = NoScriptError
+        self._trouble = RedisError, OSError, ValueError, AttributeError, RuntimeError
+        self._line: Any = None
+        self._opening: _Opening | None = None
 
     def forked(self) -> None:
         """In a forked child: its connection is the parent's."""
-        self._close.detach()
-        self._client = self._connect()
-        self._close = finalize(self, self._client.close)
+        self._line = self._opening = None
 
     def ask(self, now: float, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> str | None:
         """Run a script. None if Redis is away; then it is asked again after a while."""
-        if not self.up and now < self._again:
+        if (not self.up and now < self._again) or sys.is_finalizing():
             return None
-        from redis.exceptions import NoScriptError, RedisError
-
         sha = self._shas.get(script)
         if sha is None:
             sha = self._shas[script] = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
         try:
+            line = self._connected()
             try:
-                answer = self._client.evalsha(sha, len(keys), *keys, *arguments)
-            except NoScriptError:
-                answer = self._client.eval(script, len(keys), *keys, *arguments)
+                line.send_command("EVALSHA", sha, len(keys), *keys, *arguments)
+                answer = line.read_response()
+            except self._unknown:
+                line.send_command("EVAL", script, len(keys), *keys, *arguments)
+                answer = line.read_response()
             text = str(answer.decode())
-        except (RedisError, OSError, ValueError, AttributeError) as error:
+        except self._trouble as error:
             self._away(now, error)
             return None
+        self._line = line
         if not self.up:
             self.up = True
             logger.info("Redis at %s answers again: the keys' limits are shared again", without_password(self._url))
         return text
+
+    def _connected(self) -> Any:
+        """Give the connection, for one use: it is kept only if that goes well.
+
+        Raises:
+            RedisError, OSError, RuntimeError: there is none.
+        """
+        line, self._line = self._line, None
+        with suppress(*self._trouble):
+            if line is not None and not line.can_read(timeout=0):  # where there is something to read, it is the end
+                return line
+        opening, patience = self._opening, 0.0
+        if opening is None:
+            opening, patience = _Opening(self._make()), OPENING
+            self._opening = opening
+        if not opening.over.wait(patience):
+            raise TimeoutError("it takes its time to connect")
+        self._opening = None
+        if opening.error is not None:
+            raise opening.error
+        return opening.line
 
     @property
     def again(self) -> float:
@@ -116,26 +146,48 @@ class Link:
                 *(without_password(self._url), type(error).__name__, error),
             )
 
-    def _connect(self) -> Any:
+
+class _Opening:
+    """A connection that a thread opens, so that nobody waits for it longer than he wants."""
+
+    __slots__ = ("error", "line", "over")
+
+    def __init__(self, line: Any) -> None:
+        self.line = line
+        self.error: Exception | None = None
+        self.over = Event()
+        Thread(target=self._open, name="skk-redis", daemon=True).start()
+
+    def _open(self) -> None:
         try:
-            import redis
-            from redis.backoff import NoBackoff
-            from redis.retry import Retry
-        except ImportError as error:
-            raise ConfigurationError(mark("share= needs one more package: pip install 'skk[redis]'")) from error
-        try:
-            return redis.Redis.from_url(
-                self._url,
-                socket_connect_timeout=CONNECTING,
-                socket_timeout=ANSWERING,
-                retry=Retry(NoBackoff(), 0),
-                protocol=2,
-            )
-        except (ValueError, TypeError, AttributeError):
-            raise ConfigurationError(
-                mark("share= is no address of a Redis ({address}): it looks like redis://host:6379/0"),
-                address=without_password(str(self._url)),
-            ) from None  # its text may hold the password
+            self.line.connect()
+        except Exception as error:  # noqa: BLE001  # who waits raises it
+            self.error = error
+        self.over.set()
+
+
+def _read(url: str) -> Callable[[], Any]:
+    """Read the address: give what makes a connection, which is not open yet."""
+    try:
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+    except ImportError as error:
+        raise ConfigurationError(mark("share= needs one more package: pip install 'skk[redis]'")) from error
+    try:
+        pool = redis.ConnectionPool.from_url(
+            url,
+            socket_connect_timeout=CONNECTING,
+            socket_timeout=ANSWERING,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+        return partial(pool.connection_class, **pool.connection_kwargs)
+    except (ValueError, TypeError, AttributeError):
+        raise ConfigurationError(
+            mark("share= is no address of a Redis ({address}): it looks like redis://host:6379/0"),
+            address=without_password(str(url)),
+        ) from None  # its text may hold the password
 
 
 def _sign(secret: bytes, text: str) -> str:

@@ -14,6 +14,7 @@ from weakref import WeakSet
 from skk.config import Secret
 from skk.errors import ChatRequestError, EmptyPoolError
 from skk.failure import Kind
+from skk.texts import mark
 
 from .caller import Held, Place, is_passing
 from .scheduler import Scheduler
@@ -279,7 +280,7 @@ class AKPool:
             return Held(self, place, attempt)
         found: Lease | float | None = self._do(self._found, place)
         if found is None:
-            raise self._refused(place.ticket, self._do(self._states))
+            raise self._refused(place, self._do(self._states))
         return found
 
     def _found(self, place: Place) -> Lease | float | None:
@@ -297,7 +298,7 @@ class AKPool:
             return None
         if now >= ticket.deadline:
             scheduler.withdraw(now, ticket)
-            ticket.refusal = Refusal(Why.COOLING, 0.0)
+            ticket.refusal = Refusal(Why.COOLING)
             return None
         late = self._looks_at + _LATE
         if scheduler.head is ticket or now > late:
@@ -373,17 +374,22 @@ class AKPool:
             verdict = Verdict.RAISE  # what the service says of the model says more than we could
         return verdict
 
-    def _refused(self, ticket: Ticket, states: list[KeyFacts]) -> ChatRequestError:
+    def _refused(self, place: Place, states: list[KeyFacts]) -> ChatRequestError:
         """Give the error of one who gets no key."""
         from skk.errors import AllKeysRateLimitedError, AllKeysRejectedError
 
+        ticket = place.ticket
         assert ticket.refusal is not None
         why, retry_after = ticket.refusal.why, ticket.refusal.retry_after
         if why is Why.BARRED and ticket.model in self._barred:
             return copy(self._barred[ticket.model])
+        if why is Why.TOO_LARGE and place.too_large is not None:
+            return copy(place.too_large)
         facts: dict[str, Any] = {"errors": {str(state.key): state.text for state in states}, "count": len(states)}
         if why in (Why.COOLING, Why.OUT_OF_QUOTA):
-            error = AllKeysRateLimitedError(**facts, retry_after=retry_after, wait=retry_after or 0.0)
+            unknown = mark("none of the {count} api keys was free in time: add keys, or wait longer (max_wait=)")
+            sentence = unknown if retry_after is None else None
+            error = AllKeysRateLimitedError(sentence, **facts, retry_after=retry_after, wait=retry_after)
             if why is Why.OUT_OF_QUOTA:
                 error.code = "insufficient_quota"
             return error

@@ -29,15 +29,17 @@ class FairQueue:
     Attributes:
         order: who waits, as (start, number, ticket); for looking at.
         due: no ticket's deadline is before this time.
+        sized: who waits of those that the service has told how large they are: some keys may not take them.
     """
 
-    __slots__ = ("order", "_virtual", "_ends", "due")
+    __slots__ = ("order", "_virtual", "_ends", "due", "sized")
 
     def __init__(self) -> None:
         self.order: list[tuple[float, int, Ticket]] = []
         self._virtual = 0.0  # the start of the last ticket served
         self._ends: dict[Hashable, float] = {}  # where the next call of a chat starts
         self.due = INFINITE
+        self.sized: dict[Ticket, None] = {}
 
     def __len__(self) -> int:
         return len(self.order)
@@ -61,10 +63,14 @@ class FairQueue:
         insort(self.order, (ticket.start, ticket.number, ticket))
         if ticket.deadline < self.due:
             self.due = ticket.deadline
+        if ticket.asked:
+            self.sized[ticket] = None
 
     def serve(self, index: int) -> Ticket:
         """Take a ticket out whose turn has come."""
         start, _, ticket = self.order.pop(index)
+        if self.sized:
+            self.sized.pop(ticket, None)
         if start > self._virtual:
             self._virtual = start
         return ticket
@@ -76,6 +82,7 @@ class FairQueue:
         if place == len(order) or order[place][2] is not ticket:
             return False
         del order[place]
+        self.sized.pop(ticket, None)
         self._move_up(ticket)
         return True
 
@@ -98,8 +105,9 @@ class FairQueue:
         """Take out all tickets that `which` names, and set `due` by those that stay."""
         gone = [entry[2] for entry in self.order if which(entry[2])]
         self.order[:] = [entry for entry in self.order if not which(entry[2])]
-        for chat in {ticket.chat for ticket in gone}:
-            self._ends.pop(chat, None)
+        for ticket in gone:
+            self._ends.pop(ticket.chat, None)
+            self.sized.pop(ticket, None)
         for start, _, ticket in self.order:  # the last of each chat that stays
             self._ends[ticket.chat] = start + 1.0
         self.due = min((entry[2].deadline for entry in self.order), default=INFINITE)

@@ -222,7 +222,7 @@ class Scheduler:
             self._unanswered(now, lane)
 
     def _judge(self, now: float, ticket: Ticket, lane: Lane, seen: Seen) -> Verdict:
-        kind, lanes = seen.kind, self._desks[ticket.model].lanes
+        kind, desk = seen.kind, self._desks[ticket.model]
         if kind is Outcome.OK or kind is Outcome.GONE:
             return Verdict.DONE
         if kind is Outcome.BAD:
@@ -232,15 +232,14 @@ class Scheduler:
                 ticket.asked = max(ticket.asked, seen.stated.requested)
             if seen.stated is None or not seen.stated.hopeless:
                 return Verdict.AGAIN
-            larger = any(not other.closed and other.largest >= ticket.asked for other in lanes)
-            return Verdict.AGAIN if larger else Verdict.RAISE
+            return Verdict.AGAIN if desk.takes(now, ticket) else Verdict.RAISE
         ticket.tried |= {lane.key.identity}
         if kind in _RETIRING or kind is Outcome.REST:
             return Verdict.AGAIN
         ticket.faults += 1
         if ticket.faults > ticket.retries:
             return Verdict.RAISE
-        if any(other.served_at > now - HEALTHY for other in lanes if other is not lane):
+        if any(other.served_at > now - HEALTHY for other in desk.lanes if other is not lane):
             return Verdict.AGAIN  # this key's trouble, not the service's
         if self._budget < 1.0:
             return Verdict.RAISE
@@ -320,6 +319,7 @@ class Scheduler:
         for standing in (lane.key.standing, lane.standing):
             if standing.on_trial:
                 standing.unanswered(now)
+        self._stir(lane.key)
 
     def _changed(self, key: Key) -> None:
         for lane in key.lanes:

@@ -70,14 +70,15 @@ local function lose()  -- leases of which nothing was heard for so long are over
 end
 """
 
-# tokens, horizon, start, seconds until a lease is lost; then of each api key: its field, those of its two accounts,
-# how many may be in flight ("" for any number), "1" if it was tried.
+# tokens, horizon, start, seconds until a lease is lost, seconds that are soon: if no key that was not tried may serve
+# so soon, all may; then of each api key: its field, those of its two accounts, how many may be in flight ("" for any
+# number), "1" if it was tried.
 TAKE = (
     _COMMON
     + """
-local tokens, horizon, start, lost = num(ARGV[1]), num(ARGV[2]), num(ARGV[3]), num(ARGV[4])
+local tokens, horizon, start, lost, soon = num(ARGV[1]), num(ARGV[2]), num(ARGV[3]), num(ARGV[4]), num(ARGV[5])
 local fields = {}
-for i = 5, #ARGV, 5 do fields[#fields + 1] = ARGV[i] end
+for i = 6, #ARGV, 5 do fields[#fields + 1] = ARGV[i] end
 if #fields > 0 then load(fields) end
 lose()
 local function ready(account, cost)
@@ -99,11 +100,14 @@ local function charge(account, cost)
   account.p, account.pa, account.g = near + cost, now, account.g + cost
   return near
 end
-local best, soonest, oldest, trial, live, cooling
-local function choose(tried)
-  best, soonest, oldest, trial, live, cooling = nil, FAR, FAR, nil, 0, FAR
-  for i = 5, #ARGV, 5 do
-    if tried or ARGV[i + 4] ~= '1' then
+local best, soonest, oldest, trial, live, cooling, skipped
+local function choose(tried)  -- gives the time from which a key that is not retired may serve
+  local first = FAR
+  best, soonest, oldest, trial, live, cooling, skipped = nil, FAR, FAR, nil, 0, FAR, false
+  for i = 6, #ARGV, 5 do
+    if not tried and ARGV[i + 4] == '1' then
+      skipped = true
+    else
       local field, room = ARGV[i], num(ARGV[i + 3])
       local s, x = state(field), standing(field)
       if s.u > now + 3601 then s.u = now end  -- longer than any rest: the clock was put back
@@ -125,13 +129,14 @@ local function choose(tried)
           if when < soonest - 1e-9 or (when <= soonest and s.q < oldest) then
             best, soonest, oldest, trial = i, when, s.q, asks
           end
+          if not asks then first = math.min(first, when) end
         end
       end
     end
   end
+  return first
 end
-choose(false)
-if live == 0 then choose(true) end
+if choose(false) > now + soon and skipped then choose(true) end
 local born = redis.call('HGET', KEYS[1], 'born')
 if not born then
   born = string.format('%.6f', now)
@@ -142,7 +147,7 @@ for _, s in pairs(states) do barred = barred or s.x end
 redis.call('EXPIRE', KEYS[1], barred and 86400 or 3600)
 if live == 0 then
   local told = {'dead', born}
-  for i = 5, #ARGV, 5 do
+  for i = 6, #ARGV, 5 do
     local x, b = standing(ARGV[i]), state(ARGV[i]).x
     local which = x or b or {x = '-', a = now}
     told[#told + 1] = which.x
@@ -151,7 +156,9 @@ if live == 0 then
   return table.concat(told, ' ')
 end
 if soonest > now + horizon then
-  return table.concat({'later', born, string.format('%.6f', math.min(FAR, soonest) - now),
+  local wait = string.format('%.6f', math.min(FAR, soonest) - now)
+  if skipped then choose(true) end  -- for how long all rest
+  return table.concat({'later', born, wait,
     string.format('%.6f', cooling < FAR and math.max(0, cooling - now) or 0)}, ' ')
 end
 local field, r, t = ARGV[best], ARGV[best + 1], ARGV[best + 2]
@@ -173,7 +180,7 @@ redis.call('EXPIRE', KEYS[3], 3600)
 keep(field)
 if r ~= field then keep(r) end
 if t ~= field then keep(t) end
-return table.concat({'taken', born, (best - 5) / 5, seq, string.format('%.6f', now),
+return table.concat({'taken', born, (best - 6) / 5, seq, string.format('%.6f', now),
   string.format('%.6f', soonest - now), s.n, trial and 1 or 0, string.format('%.15g', requests.g - requests.v),
   string.format('%.9g', near), string.format('%.15g', bought.g - bought.v), string.format('%.9g', dense),
   field, r, t, string.format('%.15g', requests.g), string.format('%.15g', bought.g),
@@ -258,7 +265,7 @@ if kind == 'ok' and same then
     end
   end
   if known and not slow and seq > s.z then s.w = true end
-elseif chance then
+elseif chance and (over or s.k <= 0) then  -- what was heard before the pool came here, unless it serves here
   local closed = (kind == 'barred' and s.x or kind ~= 'barred' and x) or nil
   if closed and closed.o <= now then
     closed.x = kind

@@ -30,11 +30,12 @@ class Why(enum.Enum):
     REJECTED = "rejected"  # the service refuses every key
     OUT_OF_QUOTA = "out_of_quota"  # no key has anything left to spend
     BARRED = "barred"  # no key may ask for this model
+    TOO_LARGE = "too_large"  # no key that may serve takes a request so large
     COOLING = "cooling"  # none will be free before the deadline
 
 
 class Refusal:
-    """Why a ticket gets no lease, and the seconds until asking again may help (None: it will not)."""
+    """Why a ticket gets no lease, and the seconds until asking again may help (None: it will not, or nobody knows)."""
 
     __slots__ = ("retry_after", "why")
 
