@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Limits", "Outcome", "Seen", "Stated", "outcome", "pick", "read"]
+__all__ = ["LIMITS", "Limits", "Outcome", "Seen", "Stated", "outcome", "pick", "read"]
 
 
 class Outcome(enum.Enum):
@@ -179,6 +179,9 @@ _NAMES = {
         *(_ORGANIZATION, "retry-after-ms", "retry-after", _RESET, "date"),
     )
 }
+
+# One of them at least is in headers that state a limit.
+LIMITS = frozenset({_LIMIT_R.encode(), _LIMIT_T.encode()})
 
 
 def pick(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
