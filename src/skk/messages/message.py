@@ -136,9 +136,16 @@ def message(given: Any, position: object = 0) -> Message:
         calls = _settle(role, content, fields)
         if isinstance(content, list | tuple):
             content = _content(list(content), many=True) or None
+        if isinstance(content, str) and not fields:
+            return spoken(role, content, pinned)
         return Message(role, encode({"role": role, "content": content, **fields}), calls, pinned)
     except (ValueError, TypeError, RecursionError) as error:  # what json cannot say, it says with these
         raise InvalidMessageError(position=position, reason=str(error)) from None
+
+
+def spoken(role: str, text: str, pinned: bool = False) -> Message:
+    """Give the message that says a text and nothing else: a string alone is encoded in a tenth of the time."""
+    return Message(role, b'{"role":"%b","content":%b}' % (role.encode(), encode(text)), pinned=pinned)
 
 
 def restored(role: str, data: bytes, pinned: bool = False) -> Message:
@@ -160,8 +167,8 @@ def _settle(role: str, content: object, fields: dict[str, Any]) -> tuple[str, ..
     if role == "assistant":
         for name in [name for name, value in fields.items() if value in ("", [], (), {}) or name == "annotations"]:
             del fields[name]
-        calls = _call_ids(fields.get("tool_calls", []))
-        if not calls:
+        calls = _call_ids(fields["tool_calls"]) if "tool_calls" in fields else ()
+        if not calls and fields:
             for name in _THOUGHTS:
                 fields.pop(name, None)
     elif role == "tool":
@@ -201,22 +208,25 @@ def compose(parts: Iterable[Any], messages: Iterable[Any] = ()) -> tuple[Message
         InvalidMessageError: the API would refuse one of them.
         TypeError: something is none of these.
     """
+    parts = tuple(parts)
+    if not messages and len(parts) == 1 and type(parts[0]) is str:  # the common question, a text alone
+        return (spoken("user", parts[0]),)
     found: list[Message] = []
-    spoken: list[Any] = []
+    said: list[Any] = []
     silent: list[Message] = []
 
     def close() -> None:
-        if spoken:
-            content = _content(spoken)
+        if said:
+            content = _content(said)
             (found if content else silent).append(message({"role": "user", "content": content}, "question"))
-            spoken.clear()
+            said.clear()
 
     for part in parts:
         if _is_model(part) or (isinstance(part, dict) and "role" in part):
             close()
             found.append(message(part, "question"))
         else:
-            spoken.append(part)
+            said.append(part)
     close()
     found += [message(given, f"messages[{i}]") for i, given in enumerate(messages)]
     return tuple(found or silent[:1])

@@ -140,8 +140,9 @@ class ChatTurn(Turn):
 
     def prepare(self) -> Request:
         """Say what to send."""
-        self._draft = Draft(self._on_reasoning)
-        if self._request is None:
+        if self._request is not None:
+            self._draft = Draft(self._on_reasoning)
+        else:
             data = [m.data for m in self.window()] or [b""]
             data[0] = self._head[:-1] + b',"messages":[' + data[0]
             data[-1] += b"]}"
