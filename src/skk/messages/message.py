@@ -117,6 +117,10 @@ def message(given: Any, position: object = 0) -> Message:
     Raises:
         InvalidMessageError: the API would refuse it.
     """
+    if type(given) is dict and len(given) == 2:  # the common one, a text alone: a third of the cost of the way below
+        role, content = given.get("role"), given.get("content")
+        if type(content) is str and role in ("user", "assistant", "system"):
+            return spoken(role, content)
     if _is_model(given):  # a message as the SDK gives it
         given = given.model_dump(exclude_none=True, exclude=_NOT_SENT)
     if not isinstance(given, dict):
@@ -136,16 +140,14 @@ def message(given: Any, position: object = 0) -> Message:
         calls = _settle(role, content, fields)
         if isinstance(content, list | tuple):
             content = _content(list(content), many=True) or None
-        if isinstance(content, str) and not fields:
-            return spoken(role, content, pinned)
         return Message(role, encode({"role": role, "content": content, **fields}), calls, pinned)
     except (ValueError, TypeError, RecursionError) as error:  # what json cannot say, it says with these
         raise InvalidMessageError(position=position, reason=str(error)) from None
 
 
-def spoken(role: str, text: str, pinned: bool = False) -> Message:
+def spoken(role: str, text: str) -> Message:
     """Give the message that says a text and nothing else: a string alone is encoded in a tenth of the time."""
-    return Message(role, b'{"role":"%b","content":%b}' % (role.encode(), encode(text)), pinned=pinned)
+    return Message(role, b'{"role":"%b","content":%b}' % (role.encode(), encode(text)))
 
 
 def restored(role: str, data: bytes, pinned: bool = False) -> Message:

@@ -242,10 +242,11 @@ class Draft:
         content = "".join(said)
         return {"role": "assistant", "content": content or (None if fields.keys() & _INSTEAD else ""), **fields}
 
-    def kept(self) -> dict[str, Any]:
-        """Give the assistant's message in the form that the API takes back."""
-        fields = self.message()
+    def kept(self, given: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Give the assistant's message, `given` as it came, in the form that the API takes back."""
+        fields = self.message() if given is None else dict(given)
         fields.pop("pinned", None)  # a word of our own archives
+        fields.pop("annotations", None)  # nobody takes them back
         if (id := fields.pop("audio", {}).get("id")) is not None:
             fields["audio"] = {"id": id}
         elif text := "".join(self.pieces):
