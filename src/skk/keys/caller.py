@@ -9,7 +9,7 @@ from skk.config import Secret
 from skk.errors import ChatRequestError
 from skk.failure import Kind
 
-from .evidence import LIMITS, Outcome, Seen, pick, read
+from .evidence import LIMITS, Outcome, Seen, is_ample, pick, read
 from .lease import Lease
 from .ticket import Verdict
 
@@ -115,7 +115,7 @@ class Held(Lease):
         if LIMITS.isdisjoint(headers):
             return
         pool = self._pool
-        if not pool._scheduler.at_ease(pool._clock(), self._attempt):  # noqa: SLF001  # only reads: no lock
+        if not pool._scheduler.at_ease(pool._clock(), self._attempt, ample=is_ample(headers)):  # noqa: SLF001  # no lock
             seen = read(Outcome.OK, pick(headers.items()), wall=time.time())
             pool._do(pool._heard, self._attempt, seen)  # noqa: SLF001
 

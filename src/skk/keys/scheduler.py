@@ -174,10 +174,11 @@ class Scheduler:
         """Learn when an attempt was sent: that is the moment which its answer speaks of."""
         lease.at, lease.sent = now, True
 
-    def at_ease(self, now: float, lease: Lease) -> bool:
-        """Whether headers need not be read: nobody waits, and what they stated a moment ago left more than half."""
+    def at_ease(self, now: float, lease: Lease, *, ample: bool = False) -> bool:
+        """Whether headers need not be read: nobody waits, and what they state, or did a moment ago, is ample."""
         lane = lease.lane
-        return now < lane.looked_at + EASE and not self._desks[lease.ticket.model].queue.order and lane.is_ample()
+        lately = ample or now < lane.looked_at + EASE
+        return lately and not self._desks[lease.ticket.model].queue.order and lane.is_ample()
 
     def headers(self, now: float, lease: Lease, seen: Seen) -> None:
         """Learn from headers before the answer is over: from a stream's, before its first piece."""
