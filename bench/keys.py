@@ -2,24 +2,35 @@
 
     python bench/keys.py            the table
     python bench/keys.py --check    exit status 1 where a figure is above its goal
+    python bench/keys.py --only wire
 
 Under load every key's limit is known and used up, and so many callers wait that each answer lets one go; the quiet
 path is one key, one caller. Time stands still for the scheduler unless nobody may go. Parsing of headers is a row of
 its own.
+
+The rows of the wire are what a call over HTTP costs more with a pool of one key than with the key alone: calls with and
+without one in turn, in one process, and the median of their differences; of several rounds the calmest. Where limits
+are stated, the pool's clock runs so fast that calls are far apart, and the headers of every answer are read.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import subprocess
 import sys
 import time
 from collections import deque
 from statistics import median
 
+import server
+import worker
 from skk.keys.evidence import Limits, Outcome, Seen, read
 from skk.keys.scheduler import Scheduler
+from skk.openai import AKPool, Chat
 
 ROUNDS = 5
+PAIRS = 600  # calls of each kind in a round on the wire
 HEADERS = {
     "x-ratelimit-limit-requests": "500",
     "x-ratelimit-remaining-requests": "499",
@@ -103,10 +114,71 @@ def parsing(calls: int) -> float:
     return (time.process_time() - before) / calls * 1e6
 
 
+async def request(chat: Chat) -> None:
+    chat.request(worker.QUESTION)
+
+
+async def async_request(chat: Chat) -> None:
+    await chat.async_request(worker.QUESTION)
+
+
+async def stream(chat: Chat) -> None:
+    for _ in chat.stream_request(worker.QUESTION):
+        pass
+
+
+async def async_stream(chat: Chat) -> None:
+    async for _ in chat.async_stream_request(worker.QUESTION):
+        pass
+
+
+async def added(ask, address: str, speed: float) -> float:
+    """Give the microseconds of a call that a pool of one key adds."""
+    pool = AKPool([worker.KEY], clock=lambda: time.monotonic() * speed)
+    model = worker.ONE if "request" in ask.__name__ else "chunks-20"
+    alone, pooled = (Chat(key, model=model, base_url=address, msg_max_count=0) for key in (worker.KEY, pool))
+
+    async def cost(chat: Chat) -> int:
+        before = time.thread_time_ns()
+        await ask(chat)
+        return time.thread_time_ns() - before
+
+    found = []
+    for number in range(PAIRS):
+        if number % 2:  # neither is always the first
+            without, among = await cost(alone), await cost(pooled)
+        else:
+            among, without = await cost(pooled), await cost(alone)
+        found.append(among - without)
+    return median(found) / 1e3
+
+
+def wire(ask, *, stated: bool = False) -> float:
+    """Give what a pool adds to a call: the calmest round."""
+    command = [sys.executable, __file__, "--serve"] if stated else [sys.executable, server.__file__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        address = f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+        found = min(asyncio.run(added(ask, address, 1000.0 if stated else 1.0)) for _ in range(ROUNDS))
+        process.stdin.close()
+    return found
+
+
+def serve() -> None:
+    """Be the server, and state limits with every answer."""
+    plain, limits = server.reply, "".join(f"\r\n{name}: {value}" for name, value in HEADERS.items())
+    server.reply = lambda body: plain(body).replace(b"\r\n", limits.encode() + b"\r\n", 1)
+    asyncio.run(server.serve())
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="exit status 1 where a figure is above its goal")
+    parser.add_argument("--only", default="", help="part of the rows' names")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.serve:
+        serve()
+        return 0
     bare, heard = Seen(Outcome.OK), read(Outcome.OK, HEADERS)
     rows = [
         ("one key, quiet", 8.0, lambda: quiet(20_000, bare)),
@@ -116,10 +188,15 @@ def main() -> int:
         ("10 keys, 60 waiting, tokens too", None, lambda: Load(10, 60, True).run(3000)),
         ("100 keys, 1,000 waiting", 150.0, lambda: Load(100, 1000, False).run(5000)),
         ("100 keys, 1,000 waiting, tokens too", None, lambda: Load(100, 1000, True).run(1000)),
+        ("wire, request", 30.0, lambda: wire(request)),
+        ("wire, async request", 30.0, lambda: wire(async_request)),
+        ("wire, stream", 30.0, lambda: wire(stream)),
+        ("wire, async stream", 30.0, lambda: wire(async_stream)),
+        ("wire, request, limits stated", None, lambda: wire(request, stated=True)),
     ]
     above = False
-    for name, goal, measure in rows:
-        found = median(measure() for _ in range(ROUNDS))
+    for name, goal, measure in [row for row in rows if options.only in row[0]]:
+        found = measure() if name.startswith("wire") else median(measure() for _ in range(ROUNDS))
         above = above or (goal is not None and found > goal)
         print(f"{name:36} {found:8.1f} us{f'   goal {goal:g}' if goal else ''}")
     return int(above and options.check)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from skk.keys.evidence import Outcome, outcome, pick, read
+from skk.keys.evidence import Outcome, is_ample, outcome, pick, read
 
 LIMITED, OK = Outcome.LIMITED, Outcome.OK
 DATE = "Sat, 21 Nov 2026 14:00:00 GMT"
@@ -192,3 +192,21 @@ def test_raw_headers_are_picked():
     """Whatever the case of their names, and the others are left."""
     raw = [(b"X-RateLimit-Limit-Requests", b"5"), (b"set-cookie", b"x"), (b"retry-after", b"2")]
     assert {"x-ratelimit-limit-requests": "5", "retry-after": "2"} == pick(raw)
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        (headers(remaining="251"), True),
+        (headers(remaining="250"), False),
+        (headers() | headers("1000", "400", unit="tokens"), False),
+        (headers() | headers("1000", "600", unit="tokens"), True),
+        ({"x-ratelimit-limit-requests": "500"}, False),
+        (headers(remaining="many"), False),
+        (headers("-1", "-1"), False),
+        ({"date": DATE}, False),
+    ],
+)
+def test_headers_that_leave_more_than_half(stated, expected):
+    """Of each limit that is stated, and one is; what cannot be read leaves nothing."""
+    assert expected == is_ample({name.encode(): value.encode() for name, value in stated.items()})

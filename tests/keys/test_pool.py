@@ -584,13 +584,10 @@ def test_the_time_of_answers_counts_against_a_requests_own_patience(make, clock)
                 place.look()
 
 
-class Answer:
-    """An answer whose headers state a limit."""
-
-    def __init__(self, limit, left, reset):
-        stated = {"limit": limit, "remaining": left, "reset": reset}
-        self.headers = self
-        self.raw = [(f"x-ratelimit-{name}-requests".encode(), str(value).encode()) for name, value in stated.items()]
+def headers_of(limit, left, reset):
+    """Give headers that state a limit."""
+    stated = {"limit": limit, "remaining": left, "reset": reset}
+    return {f"x-ratelimit-{name}-requests".encode(): str(value).encode() for name, value in stated.items()}
 
 
 @pytest.mark.parametrize("known_by", ["hint", "headers"])
@@ -600,7 +597,7 @@ def test_who_waits_longer_than_a_known_limit_lasts_is_told_at_once(make, known_b
     with lease_of(pool) as lease:
         if known_by == "headers":
             lease.sent()
-            lease.heard(Answer(1, 0, "60.001s"))
+            lease.heard(headers_of(1, 0, "60.001s"))
         lease.served(None)
     with pytest.raises(AllKeysRateLimitedError) as caught:
         lease_of(pool, caller="in a hurry", patience=10.0)
@@ -625,7 +622,7 @@ def test_keys_that_are_refused_for_no_reason_given_are_asked_ever_more_seldom(ma
     """429 without a wait or with none to speak of, while headers say that plenty is left: few attempts a minute."""
     pool, attempts, ends_at = make(KEYS[:count]), 0, clock.now + 60.0
     place = place_in(pool)
-    plenty = Answer(10_000, 9_999, "6ms").raw
+    plenty = list(headers_of(10_000, 9_999, "6ms").items())
     with pytest.raises(AllKeysRateLimitedError):
         while clock.now < ends_at + 1.0 and attempts < 1000:
             found = place.look()

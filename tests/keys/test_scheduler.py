@@ -613,12 +613,18 @@ SCARCE = Seen(Outcome.OK, Limits(500, 240, 31.2, 0.002))
 
 
 @pytest.mark.parametrize(
-    ("seen", "later", "waits", "at_ease"),
-    [(AMPLE, 0.05, False, True), (AMPLE, 0.2, False, False), (SCARCE, 0.05, False, False), (AMPLE, 0.05, True, False)],
-    ids=["ample", "long ago", "scarce", "somebody waits"],
+    ("seen", "later", "waits", "ample", "at_ease"),
+    [
+        (AMPLE, 0.05, False, False, True),
+        (AMPLE, 0.2, False, False, False),
+        (AMPLE, 0.2, False, True, True),
+        (SCARCE, 0.05, False, True, False),
+        (AMPLE, 0.05, True, True, False),
+    ],
+    ids=["ample", "long ago", "still ample", "scarce", "somebody waits"],
 )
-def test_headers_are_read_where_they_matter(seen, later, waits, at_ease):
-    """Only while nobody waits, and more than half of a limit was left a moment ago, an answer's headers say nothing."""
+def test_headers_are_read_where_they_matter(seen, later, waits, ample, at_ease):
+    """Only while nobody waits, and more than half of a limit is left or was a moment ago, an answer says nothing."""
     desk = Desk("a", max_concurrency=2)
     first = desk.ask()
     assert not desk.scheduler.at_ease(desk.now, first.lease)
@@ -626,7 +632,7 @@ def test_headers_are_read_where_they_matter(seen, later, waits, at_ease):
     second, _ = desk.ask(), desk.ask()
     if waits:
         desk.ask()
-    assert at_ease == desk.scheduler.at_ease(desk.now + later, second.lease)
+    assert at_ease == desk.scheduler.at_ease(desk.now + later, second.lease, ample=ample)
 
 
 # ---------------------------------------------------------------------- nobody is held up by others

@@ -43,13 +43,10 @@ class Tally:
         self.last_answer = last_answer
         self._lock = allocate_lock()
 
-    def spend(self, usage: Reply) -> None:
+    def spend(self, tokens: dict[str, int]) -> None:
         """Add what a step took."""
-        from skk.turns import totals
-
-        more = totals(usage)
         with self._lock:
-            self.spent = {name: count + more[name] for name, count in self.spent.items()}
+            self.spent = {name: count + tokens[name] for name, count in self.spent.items()}
 
     def finish(self, turn: ChatTurn) -> None:
         """Take over a turn that is complete."""

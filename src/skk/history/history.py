@@ -210,6 +210,8 @@ class History:
         state = self._state
         messages = (state.messages if snapshot is None else snapshot) + (question + steps)  # one copy
         places: Sequence[int] = range(len(messages))
+        if not self._tools and state.limit is None and tokens is None:
+            return messages
         fixed = len(question) + len(steps)
 
         def leave_out(ranges: Ranges, reason: str) -> None:

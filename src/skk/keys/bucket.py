@@ -89,8 +89,7 @@ class Bucket:
 
     def calm(self) -> None:
         """Learn of a success: a little less in reserve will do."""
-        if self.slack > LEAST_SLACK:
-            self.slack = max(LEAST_SLACK, self.slack * SLACK_DECAY)
+        self.slack = max(LEAST_SLACK, self.slack * SLACK_DECAY)
 
 
 class Ledger:
@@ -123,9 +122,10 @@ class Ledger:
         """Give the time from which `cost` fits in every bucket."""
         at = now
         for bucket in self.buckets:
-            fits = bucket.ready(now, cost)
-            if fits > at:
-                at = fits
+            if bucket.rate is not None:
+                fits = bucket.ready(now, cost)
+                if fits > at:
+                    at = fits
         return at
 
     def charge(self, now: float, cost: float) -> Mark:
@@ -182,7 +182,8 @@ class Ledger:
     def calm(self) -> None:
         """Tell every bucket of a success."""
         for bucket in self.buckets:
-            bucket.calm()
+            if bucket.slack > LEAST_SLACK:
+                bucket.calm()
 
     def absorb(self, other: Ledger) -> None:
         """Become the ledger of another account as well: the two have turned out to be one."""

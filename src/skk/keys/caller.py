@@ -9,7 +9,7 @@ from skk.config import Secret
 from skk.errors import ChatRequestError
 from skk.failure import Kind
 
-from .evidence import Outcome, Seen, pick, read
+from .evidence import LIMITS, Outcome, Seen, is_ample, pick, read
 from .lease import Lease
 from .ticket import Verdict
 
@@ -60,6 +60,14 @@ class Place:
         assert isinstance(secret, Secret)
         return secret
 
+    def lease(self) -> Lease | None:
+        """Give the lease that the ticket has got, if it has: nobody else takes it."""
+        attempt, pool = self.ticket.lease, self._pool
+        if attempt is None:
+            return None
+        self.left -= pool._clock() - self.since  # noqa: SLF001  # ours
+        return Held(pool, self, attempt)
+
     def look(self, kick: Callable[[], object] | None = None) -> Lease | float:
         """Give a lease, or the seconds after which to look again at the latest.
 
@@ -73,8 +81,10 @@ class Place:
             NotFoundError, PermissionDeniedError: no key may ask for this model.
             RateLimitError: no key that may serve takes a request so large.
         """
+        if (lease := self.lease()) is not None:
+            return lease
         self.ticket.waiter = kick
-        return self._pool._look(self)  # noqa: SLF001  # ours
+        return self._pool._look(self)  # noqa: SLF001
 
     def leave(self) -> None:
         """Give the place up, waiting or served."""
@@ -93,7 +103,8 @@ class Held(Lease):
     __slots__ = ("_attempt", "_over", "_place", "_pool")
 
     def __init__(self, pool: AKPool, place: Place, attempt: Attempt) -> None:
-        super().__init__(place.secret)
+        secret: Any = attempt.key
+        self.secret, self.fingerprint = secret, secret.fingerprint
         self._pool = pool
         self._place = place
         self._attempt = attempt
@@ -103,20 +114,21 @@ class Held(Lease):
         pool = self._pool
         pool._scheduler.sent(pool._clock(), self._attempt)  # noqa: SLF001  # two assignments: no lock
 
-    def heard(self, response: Any) -> None:
-        pool = self._pool
-        if pool._scheduler.at_ease(pool._clock(), self._attempt):  # noqa: SLF001  # only reads: no lock
+    def heard(self, headers: Mapping[bytes, bytes]) -> None:
+        if LIMITS.isdisjoint(headers):
             return
-        headers = pick(response.headers.raw)
-        if not self._attempt.heard and headers:
-            self._pool._do(self._pool._heard, self._attempt, read(Outcome.OK, headers, wall=time.time()))  # noqa: SLF001
+        pool = self._pool
+        if not pool._scheduler.at_ease(pool._clock(), self._attempt, ample=is_ample(headers)):  # noqa: SLF001  # no lock
+            seen = read(Outcome.OK, pick(headers.items()), wall=time.time())
+            pool._do(pool._heard, self._attempt, seen)  # noqa: SLF001
 
     def served(self, usage: Mapping[str, Any] | None) -> None:
         self._over = True
         seen = Seen(Outcome.OK, characters=self._place.ticket.characters)
         if usage is not None:
-            seen.prompt_tokens = _count(usage, "prompt_tokens")
-            seen.completion_tokens = _count(usage, "completion_tokens")
+            prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+            seen.prompt_tokens = prompt if isinstance(prompt, int) else 0
+            seen.completion_tokens = completion if isinstance(completion, int) else 0
         self._pool._do(self._pool._settle, self._place, self._attempt, seen)  # noqa: SLF001
 
     def report(self, failure: Failure) -> bool:
@@ -172,8 +184,3 @@ def _seen(failure: Failure, wish: object) -> Seen:
     seen = read(kind, pick(failure.headers), failure.said, wall=time.time(), type=failure.type)
     seen.text = text
     return seen
-
-
-def _count(usage: Mapping[str, Any], name: str) -> int:
-    count = usage.get(name)
-    return count if isinstance(count, int) else 0

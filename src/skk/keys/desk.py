@@ -89,7 +89,7 @@ class Desk:
         """Let a new call wait."""
         ticket.answer = self._answer if max_tokens is None else max_tokens
         queue = self.queue
-        if self._uneven or not queue or queue[0].tried or queue[0].asked:
+        if self._uneven or not queue.order or queue[0].tried or queue[0].asked:
             self.stirred = True
         queue.join(ticket)
 
@@ -113,7 +113,7 @@ class Desk:
             if queue.sized and not self._shut_out():
                 self._refuse_too_large(now, out)
             self._look(now, turn, grant, out)
-        if queue and queue.due <= max(now, self._cooling):
+        if queue.order and queue.due <= max(now, self._cooling):
             self._expire(now, out)
             if self.stirred and queue:
                 self.stirred = False
@@ -126,7 +126,7 @@ class Desk:
         self._cooling = -INFINITE
         while place < len(order):
             ticket = order[place][2]
-            lane, at = self._choose(ticket, now, turn, booked)
+            lane, at = self.choose(ticket, now, turn, booked)
             if lane is not None and at <= now:
                 queue.serve(place)
                 grant(ticket, lane)
@@ -149,7 +149,7 @@ class Desk:
             place += 1
         self.wake = wake
 
-    def _choose(self, ticket: Ticket, now: float, turn: int, booked: set[Lane]) -> tuple[Lane | None, float]:
+    def choose(self, ticket: Ticket, now: float, turn: int, booked: set[Lane]) -> tuple[Lane | None, float]:
         """Give the first lane in rotation that may serve now, or the one that will be the first to."""
         lanes = self.lanes
         if ticket.tried:
@@ -157,8 +157,8 @@ class Desk:
         cost = self.cost(ticket)
         asked = ticket.asked
         best, best_at = None, INFINITE
-        if turn:
-            turn %= len(self.lanes) or 1
+        if turn and len(lanes) > 1:
+            turn %= len(self.lanes)
             first = bisect_left(lanes, turn, key=_index)
             lanes = lanes[first:] + lanes[:first]
         for lane in lanes:

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Limits", "Outcome", "Seen", "Stated", "outcome", "pick", "read"]
+__all__ = ["LIMITS", "Limits", "Outcome", "Seen", "Stated", "is_ample", "outcome", "pick", "read"]
 
 
 class Outcome(enum.Enum):
@@ -179,6 +179,24 @@ _NAMES = {
         *(_ORGANIZATION, "retry-after-ms", "retry-after", _RESET, "date"),
     )
 }
+
+# What headers that state limits hold: each limit, and what is left of it.
+_LEFT = {_LIMIT_R.encode(): _REMAINING_R.encode(), _LIMIT_T.encode(): _REMAINING_T.encode()}
+LIMITS = frozenset(_LEFT)
+
+
+def is_ample(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether headers, names in lower case, leave more than half of each limit that they state."""
+    found = False
+    for limit, left in _LEFT.items():
+        if limit in headers:
+            try:
+                found = 2 * int(headers[left]) > int(headers[limit]) > 0
+            except (KeyError, ValueError):
+                return False
+            if not found:
+                return False
+    return found
 
 
 def pick(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -229,8 +229,13 @@ class Lane:
 
     def is_ample(self) -> bool:
         """Whether more than half of what headers have stated is left."""
-        known = [each for each in (self.requests.stated, self.tokens.stated) if each.limit is not None]
-        return bool(known) and all(each.rate is not None and each.level > each.cap / 2 for each in known)
+        known = False
+        for stated in (self.requests.stated, self.tokens.stated):
+            if stated.limit is not None:
+                known = True
+                if stated.rate is None or stated.level <= stated.cap / 2:
+                    return False
+        return known
 
     def _limits_known(self) -> bool:
         """Whether headers tell enough to let attempts go as they come: some limit, and none of a long time alone."""

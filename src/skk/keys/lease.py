@@ -34,8 +34,8 @@ class Lease:
     def sent(self) -> None:
         """Learn that the request goes out now."""
 
-    def heard(self, response: Any) -> None:
-        """Learn from the headers of an answer, before its body has come."""
+    def heard(self, headers: Mapping[bytes, bytes]) -> None:
+        """Learn from the headers of an answer, names in lower case, before its body has come."""
 
     def served(self, usage: Mapping[str, Any] | None) -> None:
         """Learn that the answer is complete, and what it used."""

@@ -16,7 +16,7 @@ from skk.errors import ChatRequestError, EmptyPoolError
 from skk.failure import Kind
 from skk.texts import mark
 
-from .caller import Held, Place, is_passing
+from .caller import Place, is_passing
 from .scheduler import Scheduler
 from .stats import line, stat
 from .ticket import Refusal, Verdict, Why
@@ -246,20 +246,26 @@ class AKPool:
             patience: seconds that it has for all, waiting and answers.
             retries: how often trouble of the service may be tried again.
         """
-        now, ends_at = self._clock(), self._clock() + patience
+        now = self._clock()
+        ends_at = now + patience
         deadline = min(ends_at, now + self.max_wait)
-        asked = (now, model or "", caller, characters, max_tokens, deadline)
-        return Place(self, self._do(self._join, *asked, retries=retries), now, self.max_wait, ends_at)
+        ticket = self._do(self._join, now, model or "", caller, characters, max_tokens, deadline, retries)
+        return Place(self, ticket, now, self.max_wait, ends_at)
 
-    def _join(self, *asked: Any, retries: int) -> Ticket:
-        ticket: Ticket = self._scheduler.submit(*asked, retries=retries)
-        self._step(ticket)
+    def _join(self, now: float, *asked: Any) -> Ticket:
+        scheduler = self._scheduler
+        alone = scheduler.idle
+        ticket = scheduler.submit(now, *asked)
+        if alone:
+            scheduler.serve(now, ticket)
+        if ticket.lease is None:
+            self._step(ticket)
         return ticket
 
     def _step(self, mine: Ticket | None = None) -> None:
         """Serve who can be served, and see that somebody watches the clock. The lock is held."""
         scheduler = self._scheduler
-        while not scheduler.idle:
+        while True:
             gone = [t for t in scheduler.dispatch(self._clock()) if t is not mine and not _wake(t)]
             head = scheduler.head
             if head is not None and head is not mine:
@@ -274,10 +280,6 @@ class AKPool:
                 scheduler.withdraw(self._clock(), ticket)
 
     def _look(self, place: Place) -> Lease | float:
-        attempt = place.ticket.lease
-        if attempt is not None:  # nobody else takes it
-            place.left -= self._clock() - place.since
-            return Held(self, place, attempt)
         found: Lease | float | None = self._do(self._found, place)
         if found is None:
             raise self._refused(place, self._do(self._states))
@@ -291,9 +293,8 @@ class AKPool:
                 place.paused = False
                 self._back(place, now)
             self._step(ticket)
-        if ticket.lease is not None:
-            place.left -= now - place.since
-            return Held(self, place, ticket.lease)
+        if (lease := place.lease()) is not None:
+            return lease
         if ticket.refusal is not None:
             return None
         if now >= ticket.deadline:
@@ -343,13 +344,13 @@ class AKPool:
             self._scheduler.withdraw(self._clock(), ticket)
         self._step()
 
-    def _do(self, work: Callable[..., Any], *given: Any, **more: Any) -> Any:
+    def _do(self, work: Callable[..., Any], *given: Any) -> Any:
         """Do something with the books: alone, and after all who have left are out of them."""
         try:
             with self._lock:
                 if self._gone:
                     self._tidy()
-                return work(*given, **more)
+                return work(*given)
         finally:
             if self._gone:
                 self._sweep()
@@ -369,7 +370,8 @@ class AKPool:
             self._back(place, now)
         else:
             ticket.lease, place.paused = None, True
-        self._step(ticket)
+        if not scheduler.idle:
+            self._step(ticket)
         if ticket.refusal is not None and ticket.refusal.why is Why.BARRED:
             verdict = Verdict.RAISE  # what the service says of the model says more than we could
         return verdict

@@ -60,7 +60,11 @@ class FairQueue:
 
     def rejoin(self, ticket: Ticket) -> None:
         """Put a ticket back in the place that it had."""
-        insort(self.order, (ticket.start, ticket.number, ticket))
+        entry = (ticket.start, ticket.number, ticket)
+        if self.order:
+            insort(self.order, entry)
+        else:
+            self.order.append(entry)
         if ticket.deadline < self.due:
             self.due = ticket.deadline
         if ticket.asked:

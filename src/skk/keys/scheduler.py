@@ -83,7 +83,6 @@ class Scheduler:
         characters: float,
         max_tokens: int | None,
         deadline: float,
-        *,
         retries: int | None = None,
     ) -> Ticket:
         """Let a call wait for a key; `dispatch` says when it has one."""
@@ -93,6 +92,14 @@ class Scheduler:
         ticket = Ticket(self._tickets, model, chat, characters, 0.0, deadline, retries)
         desk.join(ticket, max_tokens)
         return ticket
+
+    def serve(self, now: float, ticket: Ticket) -> None:
+        """Give a lease to a ticket that waits alone, if a key is free: what `dispatch` would do, in half the time."""
+        desk = self._desks[ticket.model]
+        lane, at = desk.choose(ticket, now, self._turn, set())
+        if lane is not None and at <= now:
+            self._now = now
+            self._grant(desk.queue.serve(0), lane)
 
     def dispatch(self, now: float) -> list[Ticket]:
         """Give the tickets that have got a lease, or a refusal."""
@@ -113,12 +120,18 @@ class Scheduler:
     @property
     def idle(self) -> bool:
         """Whether there is nobody whom `dispatch` could serve."""
-        return not any(desk.queue.order for desk in self._desks.values())
+        for desk in self._desks.values():  # noqa: SIM110  # beside a real request a generator costs 1 µs more
+            if desk.queue.order:
+                return False
+        return True
 
     @property
     def head(self) -> Ticket | None:
         """One that waits, the same until it is served: it may watch the clock for all."""
-        return next((desk.queue[0] for desk in self._desks.values() if desk.queue), None)
+        for desk in self._desks.values():
+            if desk.queue.order:
+                return desk.queue[0]
+        return None
 
     @property
     def waiting(self) -> int:
@@ -161,10 +174,11 @@ class Scheduler:
         """Learn when an attempt was sent: that is the moment which its answer speaks of."""
         lease.at, lease.sent = now, True
 
-    def at_ease(self, now: float, lease: Lease) -> bool:
-        """Whether headers need not be read: nobody waits, and what they stated a moment ago left more than half."""
+    def at_ease(self, now: float, lease: Lease, *, ample: bool = False) -> bool:
+        """Whether headers need not be read: nobody waits, and what they state, or did a moment ago, is ample."""
         lane = lease.lane
-        return now < lane.looked_at + EASE and not self._desks[lease.ticket.model].queue.order and lane.is_ample()
+        lately = ample or now < lane.looked_at + EASE
+        return lately and not self._desks[lease.ticket.model].queue.order and lane.is_ample()
 
     def headers(self, now: float, lease: Lease, seen: Seen) -> None:
         """Learn from headers before the answer is over: from a stream's, before its first piece."""
@@ -186,10 +200,11 @@ class Scheduler:
             desk.stirred = True
             if key.most < INFINITE:
                 self._stir(key)
-        if kind is Outcome.OK:
-            self._budget = min(BUDGET, self._budget + DEPOSIT)
         if known and not key.removed:
             self._learn(now, lease, seen)
+        if kind is Outcome.OK:
+            self._budget = min(BUDGET, self._budget + DEPOSIT)
+            return Verdict.DONE
         return self._judge(now, ticket, lane, seen)
 
     def _learn(self, now: float, lease: Lease, seen: Seen) -> None:

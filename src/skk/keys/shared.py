@@ -98,6 +98,9 @@ class SharedScheduler(Scheduler):
         """Whether there is nobody to serve, and no booking that nobody waits for."""
         return super().idle and all(desk.booking is None for desk in self._desks.values())
 
+    def serve(self, now: float, ticket: Ticket) -> None:
+        """Leave it to `dispatch`, which asks Redis."""
+
     def dispatch(self, now: float) -> list[Ticket]:
         """Give the tickets that have got a lease, or a refusal."""
         out = super().dispatch(now)

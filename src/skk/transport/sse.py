@@ -39,12 +39,12 @@ def decode_json(data: bytes) -> Event:
     Raises:
         InvalidResponseError: it is none; the error shows its beginning.
     """
-    import json
-
     try:
         return _from_json(data)
     except (ValueError, RecursionError):  # jiter refuses a byte order mark, and a lone surrogate that json takes
         pass
+    import json
+
     try:
         return json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):

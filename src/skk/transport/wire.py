@@ -109,7 +109,7 @@ class Wire:
                 retries=turn.retries,
             )
         place: Place = turn.place
-        return place
+        return place.lease() or place
 
     def look(self, turn: Turn, place: Place, kick: Callable[[], object] | None = None) -> Lease | float:
         """Give a lease, or the seconds until it is time to look again; `kick` is called when that is earlier.
@@ -193,21 +193,26 @@ class Incoming:
     __slots__ = ("_decoder", "_turn", "direct", "feed", "finish")
 
     def __init__(self, turn: Turn, lease: Lease, response: Any, streamed: bool) -> None:
-        headers = response.headers
-        lease.heard(response)
-        turn.begin(headers.get("x-request-id"), headers.get("date"))
-        kind = headers.get("content-type", "")
+        # One walk: each look-up in the HTTP library's headers is one of its own.
+        headers = {name.lower(): value for name, value in response.headers.raw}
+        lease.heard(headers)
+        turn.begin(_text(headers.get(b"x-request-id")), _text(headers.get(b"date")))
+        kind = headers.get(b"content-type", b"")
         self._turn = turn
         # A server may send one JSON value where a stream was asked for, and a stream where it was not.
-        events = "event-stream" in kind or (streamed and "json" not in kind)
+        events = b"event-stream" in kind or (streamed and b"json" not in kind)
         self._decoder = EventDecoder() if events else ValueDecoder()
         self.feed, self.finish = self._decoder.feed, self._decoder.finish
-        self.direct = "content-encoding" not in headers and not response.is_stream_consumed
+        self.direct = b"content-encoding" not in headers and not response.is_stream_consumed
 
     @property
     def complete(self) -> bool:
         """Whether all that matters has come, so that trouble on the line is none any more."""
         return self._turn.complete or self._decoder.done
+
+
+def _text(header: bytes | None) -> str | None:
+    return None if header is None else header.decode("latin-1")
 
 
 def _within(timeout: Any, left: float) -> Any:

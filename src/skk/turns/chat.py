@@ -9,7 +9,7 @@ from skk.messages import Answer, Message, decode, message
 
 from .draft import Draft, unreadable
 from .turn import Event, Request, Turn
-from .usage import added
+from .usage import added, totals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class ChatTurn(Turn):
         tokens: how many tokens the history and the question may have, and what counts them; None for any number.
         shape: makes the answer that the caller sees; it may raise, before anything is changed.
         on_reasoning: called with each piece of what the model thinks aloud.
-        spent: called with the usage of each step, also of one that fails later.
+        spent: called with the tokens of each step, as `totals` gives them, also of one that fails later.
         done: called in the commit, after everything that can fail.
         beside: what else the turn uses up; the history keeps it for the one who takes the turn back.
 
@@ -71,7 +71,7 @@ class ChatTurn(Turn):
         tokens: tuple[int, Callable[[Message], int]] | None = None,
         shape: Callable[[Answer], Answer] | None = None,
         on_reasoning: Callable[[str], object] | None = None,
-        spent: Callable[[Reply], None] | None = None,
+        spent: Callable[[dict[str, int]], None] | None = None,
         done: Callable[[ChatTurn], None] | None = None,
         beside: Any = None,
         **limits: Any,
@@ -140,8 +140,9 @@ class ChatTurn(Turn):
 
     def prepare(self) -> Request:
         """Say what to send."""
-        self._draft = Draft(self._on_reasoning)
-        if self._request is None:
+        if self._request is not None:
+            self._draft = Draft(self._on_reasoning)
+        else:
             data = [m.data for m in self.window()] or [b""]
             data[0] = self._head[:-1] + b',"messages":[' + data[0]
             data[-1] += b"]}"
@@ -161,11 +162,11 @@ class ChatTurn(Turn):
         if draft.usage is not None:  # whatever comes of it
             self._usage = added(self._usage, draft.usage)
             if self._spent is not None:
-                self._spent(draft.usage)
+                self._spent(totals(draft.usage))
         draft.check()
         given = draft.message()
         try:
-            reply = message(draft.kept(), "answer")
+            reply = message(draft.kept(given), "answer")
         except InvalidMessageError as error:  # a tool call without a name, an id that is a number …
             raise unreadable(given) from error
         self._request = None  # the bytes of a long history need not be kept beside it

@@ -78,23 +78,23 @@ class Draft:
         pieces = self.pieces
         start = len(pieces)
         for event in events:
-            try:  # the common chunk, a piece of text and nothing else: three times as fast as the long way below
-                (choice,) = event["choices"]
-                delta = choice["delta"]
-                text = delta["content"]
-                if (
-                    type(text) is str
-                    and text
-                    and len(delta) == 1
-                    and choice.get("finish_reason") is None
-                    and not choice.get("index")
-                    and event.get("usage") is None
-                    and self._streamed
-                ):
-                    pieces.append(text)
-                    continue
-            except (KeyError, TypeError, ValueError, AttributeError):
-                pass
+            if self._streamed:
+                try:  # the common chunk, a piece of text and nothing else: three times as fast as the long way below
+                    (choice,) = event["choices"]
+                    delta = choice["delta"]
+                    text = delta["content"]
+                    if (
+                        type(text) is str
+                        and text
+                        and len(delta) == 1
+                        and choice.get("finish_reason") is None
+                        and not choice.get("index")
+                        and event.get("usage") is None
+                    ):
+                        pieces.append(text)
+                        continue
+                except (KeyError, TypeError, ValueError, AttributeError):
+                    pass
             if event is DONE:
                 self._ended = True
             else:
@@ -237,13 +237,16 @@ class Draft:
                 fields["tool_calls"] = calls
         except _SHAPE_ERRORS as error:
             raise unreadable({**fields, "tool_calls": self._calls}) from error
-        content = "".join([piece for place, piece in enumerate(self.pieces) if place not in self._aside])
+        aside = self._aside
+        said = [piece for place, piece in enumerate(self.pieces) if place not in aside] if aside else self.pieces
+        content = "".join(said)
         return {"role": "assistant", "content": content or (None if fields.keys() & _INSTEAD else ""), **fields}
 
-    def kept(self) -> dict[str, Any]:
-        """Give the assistant's message in the form that the API takes back."""
-        fields = self.message()
+    def kept(self, given: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Give the assistant's message, `given` as it came, in the form that the API takes back."""
+        fields = self.message() if given is None else dict(given)
         fields.pop("pinned", None)  # a word of our own archives
+        fields.pop("annotations", None)  # nobody takes them back
         if (id := fields.pop("audio", {}).get("id")) is not None:
             fields["audio"] = {"id": id}
         elif text := "".join(self.pieces):

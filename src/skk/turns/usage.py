@@ -55,9 +55,9 @@ def answer_limit(body: Mapping[str, Any]) -> int | None:
 
 def _number(fields: Any, name: str) -> int:
     value = fields.get(name) if isinstance(fields, dict) else None
-    if isinstance(value, float) and value.is_integer():  # some gateways write 8.0
-        return int(value)
-    return value if type(value) is int else 0
+    if type(value) is int:
+        return value
+    return int(value) if isinstance(value, float) and value.is_integer() else 0  # some gateways write 8.0
 
 
 def _is_number(value: object) -> bool:
