@@ -412,7 +412,7 @@ def test_a_stream_that_is_left_gives_its_place_back(server, make, pool, how):
 @pytest.mark.parametrize("how", ["aclose", "with", "drop", "cancel"])
 async def test_an_asynchronous_stream_that_is_left_gives_its_place_back(server, make, pool, how):
     """Closed, dropped or cancelled in the middle: the next is served."""
-    server.delay(0.005)
+    server.delay(0.2)
     stream = make(pool).async_stream_request("世界上最大的海洋是哪个?")
     if how == "with":
         async with stream:
@@ -432,6 +432,7 @@ async def test_an_asynchronous_stream_that_is_left_gives_its_place_back(server, 
     del stream
     gc.collect()
     await until_async(lambda: books(pool) == (0, 0))
+    server.delay(0)
     assert "51" == await make(pool).async_request(QUESTION.format(50))
 
 
