@@ -613,24 +613,25 @@ SCARCE = Seen(Outcome.OK, Limits(500, 240, 31.2, 0.002))
 
 
 @pytest.mark.parametrize(
-    ("seen", "later", "waits", "ample", "at_ease"),
+    ("seen", "later", "others", "ample", "at_ease"),
     [
-        (AMPLE, 0.05, False, False, True),
-        (AMPLE, 0.2, False, False, False),
-        (AMPLE, 0.2, False, True, True),
-        (SCARCE, 0.05, False, True, False),
-        (AMPLE, 0.05, True, True, False),
+        (AMPLE, 0.05, 1, False, True),
+        (AMPLE, 0.2, 0, False, False),
+        (AMPLE, 0.2, 0, True, True),
+        (AMPLE, 0.2, 1, True, False),
+        (SCARCE, 0.05, 0, True, False),
+        (AMPLE, 0.05, 2, True, False),
     ],
-    ids=["ample", "long ago", "still ample", "scarce", "somebody waits"],
+    ids=["ample", "long ago", "still ample", "not alone", "scarce", "somebody waits"],
 )
-def test_headers_are_read_where_they_matter(seen, later, waits, ample, at_ease):
+def test_headers_are_read_where_they_matter(seen, later, others, ample, at_ease):
     """Only while nobody waits, and more than half of a limit is left or was a moment ago, an answer says nothing."""
     desk = Desk("a", max_concurrency=2)
     first = desk.ask()
     assert not desk.scheduler.at_ease(desk.now, first.lease)
     desk.settle(first, seen)
-    second, _ = desk.ask(), desk.ask()
-    if waits:
+    second = desk.ask()
+    for _ in range(others):
         desk.ask()
     assert at_ease == desk.scheduler.at_ease(desk.now + later, second.lease, ample=ample)
 

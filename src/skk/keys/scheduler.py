@@ -175,10 +175,13 @@ class Scheduler:
         lease.at, lease.sent = now, True
 
     def at_ease(self, now: float, lease: Lease, *, ample: bool = False) -> bool:
-        """Whether headers need not be read: nobody waits, and what they state, or did a moment ago, is ample."""
+        """Whether headers need not be read: nobody waits, and what they stated a moment ago left more than half.
+
+        An attempt that is alone on its key needs no moment ago: `ample` says that its own headers leave so much.
+        """
         lane = lease.lane
-        lately = ample or now < lane.looked_at + EASE
-        return lately and not self._desks[lease.ticket.model].queue.order and lane.is_ample()
+        sure = now < lane.looked_at + EASE or (ample and lane.in_flight == 1)
+        return sure and not self._desks[lease.ticket.model].queue.order and lane.is_ample()
 
     def headers(self, now: float, lease: Lease, seen: Seen) -> None:
         """Learn from headers before the answer is over: from a stream's, before its first piece."""
