@@ -566,6 +566,16 @@ def test_keys_of_one_organisation_share_their_limit():
 
 
 # ---------------------------------------------------------------------- hints and forks
+def test_a_key_of_which_nothing_is_known_starts_slowly():
+    """Four are in flight at first, and one more for each two that went well."""
+    desk = Desk("a")
+    tickets = [desk.ask(chat=n) for n in range(20)]
+    first = len(in_flight(desk))
+    for ticket in tickets[:4]:
+        desk.settle(ticket, OK)
+    assert (4, 6) == (first, len(in_flight(desk)))
+
+
 def test_hints_hold():
     """A key whose user knows of two requests a minute sends two."""
     desk = Desk("ab", rpm={"a": 2, "b": 1})
