@@ -485,6 +485,16 @@ def test_a_request_too_large_goes_to_a_larger_key():
     assert Verdict.RAISE is desk.settle(ticket, too_large)
 
 
+def test_what_surrounds_short_texts_makes_long_ones_no_cheaper():
+    """Each request has some characters that are no text: what a token is, is told by what all of them have together."""
+    desk = Desk("a")
+    for _ in range(10):
+        for characters, tokens in ((10080, 2500), (480, 100)):  # four to a token, and eighty around them
+            ticket = desk.ask(characters=characters)
+            desk.settle(ticket, Seen(Outcome.OK, characters=characters, prompt_tokens=tokens))
+    assert 2516 == pytest.approx(desk.ask(characters=10080).lease.cost, rel=0.01)
+
+
 def test_short_calls_go_ahead_of_a_long_one_but_delay_it_not():
     """The long one books the key that will fit it first; the others use the rest."""
     desk = Desk("ab")
