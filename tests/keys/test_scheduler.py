@@ -565,6 +565,18 @@ def test_a_limit_told_in_words_is_kept():
     assert ("a", 500.0) == (key_of(ticket), desk.scheduler.states(6.1)[0].models["m"].tokens.per_second)
 
 
+def test_a_limit_told_in_words_may_be_missed_by_less_than_a_token():
+    """Used and requested are rounded: where they make just the limit, the day's limit beside it paces nothing."""
+    desk = Desk("a")
+    day = Limits(20_000_000, 19_990_000, 43.2, 0.002)
+    desk.settle(desk.ask(), Seen(Outcome.OK, None, day))
+    refusal = {"exact": True, "which": "tokens", "tokens": day, "stated": Stated(30000, 27000, 3000, 60.0)}
+    ticket = desk.ask(characters=4 * 2984)
+    desk.settle(ticket, limited(0.0004, **refusal))
+    desk.dispatch(0.1)
+    assert ["a", "a", "a"] == [key_of(ticket), key_of(desk.ask(chat=1)), key_of(desk.ask(chat=2))]
+
+
 def test_keys_of_one_organisation_share_their_limit():
     """What one of them spends the other has not."""
     desk = Desk("ab")
