@@ -517,6 +517,29 @@ def test_two_at_a_time_is_learnt_from_refusals():
     assert (2, 2) == (desk.scheduler.states(0.01)[0].in_flight, desk.scheduler.states(0.01)[0].models["m"].room)
 
 
+def test_places_that_come_free_and_are_refused_twice_are_a_rate():
+    """A success between the two changes nothing: a rate lets one pass now and then, too."""
+    desk = Desk("a")
+    for n in range(8):
+        desk.ask(chat=n)
+    desk.settle(in_flight(desk)[3], limited(), now=0.01)  # three places, as it seems
+    for seen in (OK, limited(), OK, OK, OK, limited()):
+        oldest, *_, newest = sorted(set(in_flight(desk)), key=lambda ticket: ticket.lease.number)
+        desk.settle(oldest if seen is OK else newest, seen, now=desk.now + 0.2)
+    facts = desk.scheduler.states(desk.now)[0].models["m"]
+    assert (None, True) == (facts.room, facts.requests.per_second is not None)
+
+
+def test_a_rate_that_only_refusals_tell_is_a_little_more_than_what_was_served():
+    """Ten in ten seconds between two refusals: then ten and a half are tried, or nothing would be learnt."""
+    desk = Desk("a")
+    for desk.now in (0.0, *(second + 0.5 for second in range(10)), 10.0):
+        ticket = desk.ask()
+        desk.settle(ticket, limited(places=False) if desk.now in (0.0, 10.0) else OK)
+        desk.scheduler.withdraw(desk.now, ticket)
+    assert 1.05 == pytest.approx(desk.scheduler.states(desk.now)[0].models["m"].requests.per_second, abs=0.01)
+
+
 def test_a_text_that_says_concurrency_says_places():
     """Nothing has to be found out; even alone in flight it is no rate."""
     desk = Desk("a")
