@@ -578,6 +578,20 @@ def test_whole_seconds_are_rounded_up():
     assert 0.5 > desk.scheduler.wake > 0.01
 
 
+def test_a_last_whole_second_tells_no_rate():
+    """One of twenty is used, and all are back within a second: that may be a tenth of it."""
+    desk = Desk("a")
+    desk.settle(desk.ask(), Seen(Outcome.OK, Limits(20, 19, 1.0, 1.0)))
+    assert desk.scheduler.states(0.0)[0].models["m"].requests.per_second is None
+
+
+def test_whole_seconds_tell_the_slowest_rate_first():
+    """Four used and back within two seconds are two a second at least: more is learnt without being refused."""
+    desk = Desk("a")
+    desk.settle(desk.ask(), Seen(Outcome.OK, Limits(20, 15, 2.0, 1.0)))
+    assert 2.0 == desk.scheduler.states(0.0)[0].models["m"].requests.per_second
+
+
 def test_a_limit_told_in_words_is_kept():
     """30,000 tokens a minute, all used: the next 3,000 fit six seconds later."""
     desk = Desk("a")

@@ -326,7 +326,6 @@ class Lane:
             stated.shaken(now)
             if limits.remaining >= cost:
                 self._puzzle(now, lease, 0)
-        stated.broken()
 
     def _puzzle(self, now: float, lease: Lease, free: int) -> None:
         """Rest after more than so many refusals in a row that nothing explains: it must not be asked without end."""

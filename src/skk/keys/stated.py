@@ -135,14 +135,16 @@ class Stated(Bucket):
         if not used or not reset:
             return False
         grain = FINE if self.fine else limits.grain
-        low, high = (used - 1) / reset, used / max(reset - grain, grain / 2)
+        low, high = (used - 1) / reset, used / (reset - grain) if reset > grain else INFINITE
         self._bracket(low, high)
         found = self._paired(sent, net, limits) if self.fine else self._compared(sent, net, limits)
         self._exchange(limits.limit)
         if found is not None and not self.low * (1 - TOLERANCE) <= found <= self.high * (1 + TOLERANCE):
             # no bucket, or others draw on it too
             found, self._anchor = self.high if self.paced else None, None
-        rate = found or self.rate or (high if self.fine else (low + high) / 2)
+        rate = found or self.rate or (high if self.fine else low)  # coarse: too low is found out without a refusal
+        if not 0 < rate < INFINITE:
+            return False
         starts, self.rate = self.rate is None, min(max(rate, self.low), self.high)
         return starts
 
@@ -185,7 +187,7 @@ class Stated(Bucket):
         return None
 
     def broken(self) -> None:
-        """Learn that an attempt was refused: what was charged since the last answer is no longer even."""
+        """Learn that what was charged until now stands in other books: it makes no pair with what follows."""
         self._anchor = None
 
     def pace(self, now: float, cap: float, level: float) -> None:
