@@ -439,6 +439,19 @@ def test_a_stream_s_headers_count_before_its_end():
     assert (None, 1) == (key_of(desk.ask()), desk.scheduler.states(0.0)[0].in_flight)
 
 
+def test_headers_that_come_late_tell_of_no_more_than_all():
+    """Ten at most, and long full again; but what has been sent since is gone: three of ten."""
+    desk = Desk("a")
+    *others, slow = [desk.ask() for _ in range(4)]
+    desk.now = 20.0
+    for ticket in others:
+        desk.scheduler.withdraw(20.0, ticket)
+    calls = [desk.ask() for _ in range(12)]
+    desk.scheduler.headers(20.0, slow.lease, stated(10, 6, 2.0))
+    desk.dispatch(20.04)
+    assert 10 == sum(ticket.lease is not None for ticket in calls)
+
+
 def test_a_daily_limit_is_spent_before_it_paces():
     """200 a day, 3 left: three go at once, and the next has to wait for minutes."""
     desk = Desk("a")

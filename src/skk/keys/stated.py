@@ -101,8 +101,9 @@ class Stated(Bucket):
         if missing is not None:
             cost, wait = missing
             low = high = min(cost, self.cap) - rate * wait
-        shift = rate * (now - lease.at) - ledger.since(lease.number, mark)
-        self.believe(now, shift, low, high, newest=newest)
+        gained = rate * (now - lease.at)
+        low = min(low, self.cap - gained)  # what came back above the cap was lost before anything was charged
+        self.believe(now, gained - ledger.since(lease.number, mark), low, high, newest=newest)
 
     def learn(
         self, now: float, lease: Lease, mark: Mark, ledger: Ledger, limits: Limits
@@ -118,8 +119,8 @@ class Stated(Bucket):
         if newest:
             self.newest = lease.number
             starts = self._learn_rate(lease.at, ledger.net(lease.number, mark), limits)
-            if starts:
-                self.fill(now)
+            if starts:  # full when that was sent
+                self.level, self.at = self.cap - ledger.since(lease.number, mark), now
         if self.rate is None or self.paced:
             return None
         low, high = float(limits.remaining), limits.remaining + _ALMOST_ALL
