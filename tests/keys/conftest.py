@@ -15,6 +15,8 @@ from skk.keys.evidence import Outcome, outcome, read
 from skk.keys.scheduler import Scheduler
 from skk.keys.ticket import Verdict
 
+FRAME = 80  # characters of a request that are no text: names, braces, the model
+
 BENCH = Path(__file__).parents[2] / "bench" / "keypool"
 
 
@@ -98,7 +100,7 @@ class Run:
             return
         self.calls += 1
         low, high = self.scenario.prompt
-        characters = 4 * int(low * (high / low) ** self._prompts.random())
+        characters = FRAME + 4 * int(low * (high / low) ** self._prompts.random())
         ticket = self.scheduler.submit(self.now, "m", caller, characters, self.scenario.max_tokens, self.now + 60)
         ticket.waiter = caller, self.now
         self._go()
@@ -126,7 +128,7 @@ class Run:
         self._go()
 
     def _arrive(self, ticket, lease):
-        reply = self.service.ask(self.now, lease.key, ticket.characters)
+        reply = self.service.ask(self.now, lease.key, ticket.characters - FRAME)
         back = self.now + service.WAY + reply.work
         if reply.status == 200:
             self._at(back, self.service.left, lease.key)

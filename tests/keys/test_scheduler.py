@@ -450,6 +450,19 @@ def test_a_stream_s_headers_count_before_its_end():
     assert (None, 1) == (key_of(desk.ask()), desk.scheduler.states(0.0)[0].in_flight)
 
 
+def test_headers_that_come_late_tell_of_no_more_than_all():
+    """Ten at most, and long full again; but what has been sent since is gone: three of ten."""
+    desk = Desk("a")
+    *others, slow = [desk.ask() for _ in range(4)]
+    desk.now = 20.0
+    for ticket in others:
+        desk.scheduler.withdraw(20.0, ticket)
+    calls = [desk.ask() for _ in range(12)]
+    desk.scheduler.headers(20.0, slow.lease, stated(10, 6, 2.0))
+    desk.dispatch(20.04)
+    assert 10 == sum(ticket.lease is not None for ticket in calls)
+
+
 def test_a_daily_limit_is_spent_before_it_paces():
     """200 a day, 3 left: three go at once, and the next has to wait for minutes."""
     desk = Desk("a")
@@ -496,6 +509,16 @@ def test_a_request_too_large_goes_to_a_larger_key():
     assert Verdict.RAISE is desk.settle(ticket, too_large)
 
 
+def test_what_surrounds_short_texts_makes_long_ones_no_cheaper():
+    """Each request has some characters that are no text: what a token is, is told by what all of them have together."""
+    desk = Desk("a")
+    for _ in range(10):
+        for characters, tokens in ((10080, 2500), (480, 100)):  # four to a token, and eighty around them
+            ticket = desk.ask(characters=characters)
+            desk.settle(ticket, Seen(Outcome.OK, characters=characters, prompt_tokens=tokens))
+    assert 2516 == pytest.approx(desk.ask(characters=10080).lease.cost, rel=0.01)
+
+
 def test_short_calls_go_ahead_of_a_long_one_but_delay_it_not():
     """The long one books the key that will fit it first; the others use the rest."""
     desk = Desk("ab")
@@ -516,6 +539,29 @@ def test_two_at_a_time_is_learnt_from_refusals():
     for ticket in tickets[2:]:
         desk.settle(ticket, limited(text="slow down"), now=0.01)
     assert (2, 2) == (desk.scheduler.states(0.01)[0].in_flight, desk.scheduler.states(0.01)[0].models["m"].room)
+
+
+def test_places_that_come_free_and_are_refused_twice_are_a_rate():
+    """A success between the two changes nothing: a rate lets one pass now and then, too."""
+    desk = Desk("a")
+    for n in range(8):
+        desk.ask(chat=n)
+    desk.settle(in_flight(desk)[3], limited(), now=0.01)  # three places, as it seems
+    for seen in (OK, limited(), OK, OK, OK, limited()):
+        oldest, *_, newest = sorted(set(in_flight(desk)), key=lambda ticket: ticket.lease.number)
+        desk.settle(oldest if seen is OK else newest, seen, now=desk.now + 0.2)
+    facts = desk.scheduler.states(desk.now)[0].models["m"]
+    assert (None, True) == (facts.room, facts.requests.per_second is not None)
+
+
+def test_a_rate_that_only_refusals_tell_is_a_little_more_than_what_was_served():
+    """Ten in ten seconds between two refusals: then ten and a half are tried, or nothing would be learnt."""
+    desk = Desk("a")
+    for desk.now in (0.0, *(second + 0.5 for second in range(10)), 10.0):
+        ticket = desk.ask()
+        desk.settle(ticket, limited(places=False) if desk.now in (0.0, 10.0) else OK)
+        desk.scheduler.withdraw(desk.now, ticket)
+    assert 1.05 == pytest.approx(desk.scheduler.states(desk.now)[0].models["m"].requests.per_second, abs=0.01)
 
 
 def test_a_text_that_says_concurrency_says_places():
@@ -556,6 +602,20 @@ def test_whole_seconds_are_rounded_up():
     assert 0.5 > desk.scheduler.wake > 0.01
 
 
+def test_a_last_whole_second_tells_no_rate():
+    """One of twenty is used, and all are back within a second: that may be a tenth of it."""
+    desk = Desk("a")
+    desk.settle(desk.ask(), Seen(Outcome.OK, Limits(20, 19, 1.0, 1.0)))
+    assert desk.scheduler.states(0.0)[0].models["m"].requests.per_second is None
+
+
+def test_whole_seconds_tell_the_slowest_rate_first():
+    """Four used and back within two seconds are two a second at least: more is learnt without being refused."""
+    desk = Desk("a")
+    desk.settle(desk.ask(), Seen(Outcome.OK, Limits(20, 15, 2.0, 1.0)))
+    assert 2.0 == desk.scheduler.states(0.0)[0].models["m"].requests.per_second
+
+
 def test_a_limit_told_in_words_is_kept():
     """30,000 tokens a minute, all used: the next 3,000 fit six seconds later."""
     desk = Desk("a")
@@ -564,6 +624,18 @@ def test_a_limit_told_in_words_is_kept():
     desk.settle(ticket, limited(6.0, exact=True, which="tokens", stated=facts))
     desk.dispatch(6.1)
     assert ("a", 500.0) == (key_of(ticket), desk.scheduler.states(6.1)[0].models["m"].tokens.per_second)
+
+
+def test_a_limit_told_in_words_may_be_missed_by_less_than_a_token():
+    """Used and requested are rounded: where they make just the limit, the day's limit beside it paces nothing."""
+    desk = Desk("a")
+    day = Limits(20_000_000, 19_990_000, 43.2, 0.002)
+    desk.settle(desk.ask(), Seen(Outcome.OK, None, day))
+    refusal = {"exact": True, "which": "tokens", "tokens": day, "stated": Stated(30000, 27000, 3000, 60.0)}
+    ticket = desk.ask(characters=4 * 2984)
+    desk.settle(ticket, limited(0.0004, **refusal))
+    desk.dispatch(0.1)
+    assert ["a", "a", "a"] == [key_of(ticket), key_of(desk.ask(chat=1)), key_of(desk.ask(chat=2))]
 
 
 def test_keys_of_one_organisation_share_their_limit():
@@ -577,6 +649,16 @@ def test_keys_of_one_organisation_share_their_limit():
 
 
 # ---------------------------------------------------------------------- hints and forks
+def test_a_key_of_which_nothing_is_known_starts_slowly():
+    """Four are in flight at first, and one more for each two that went well."""
+    desk = Desk("a")
+    tickets = [desk.ask(chat=n) for n in range(20)]
+    first = len(in_flight(desk))
+    for ticket in tickets[:4]:
+        desk.settle(ticket, OK)
+    assert (4, 6) == (first, len(in_flight(desk)))
+
+
 def test_hints_hold():
     """A key whose user knows of two requests a minute sends two."""
     desk = Desk("ab", rpm={"a": 2, "b": 1})

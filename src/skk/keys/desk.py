@@ -30,9 +30,9 @@ _index = attrgetter("index")
 # What headers state and users name is believed so far when it sends somebody away: but for a tenth, and a second.
 _SURE, _MARGIN = 0.9, 1.0
 
-# Characters to a token: what is assumed, how fast what is counted replaces it, and its bounds. Short
-# requests say little: most of theirs is what surrounds the text.
-FIRST_RATIO, RATIO_PACE, LEAST_RATIO, MOST_RATIO, SHORTEST = 4.0, 0.3, 0.5, 8.0, 200
+# Characters to a token: what is assumed, and its bounds. It is taken from all that was counted, of which each answer
+# leaves so much: a short request says little, most of it is what surrounds the text.
+FIRST_RATIO, LEAST_RATIO, MOST_RATIO, LEFT = 4.0, 0.5, 8.0, 0.9
 
 # Seconds: who has had trouble with a key waits so long for another, and then asks the same again.
 SOON = 1.0
@@ -53,7 +53,7 @@ class Desk:
 
     __slots__ = (
         *("model", "queue", "lanes", "windows", "stirred", "wake", "granted", "_cooling", "_uneven"),
-        *("_ratio", "_answer", "_accounts"),
+        *("_ratio", "_counted", "_answer", "_accounts"),
     )
 
     def __init__(self, model: str) -> None:
@@ -67,6 +67,7 @@ class Desk:
         self._cooling = -INFINITE  # no lane ends its rest before this
         self._uneven = False  # limits of tokens are known, so requests differ in what they need
         self._ratio = FIRST_RATIO
+        self._counted = 0.0, 0.0  # characters, and their tokens
         self._answer = FIRST_ANSWER
         self._accounts: dict[tuple[str, str, int], Lane] = {}  # who was first of an organisation to state a limit
 
@@ -273,9 +274,11 @@ class Desk:
 
     def count(self, seen: Seen, ticket: Ticket) -> None:
         """Learn from an answer's usage what a token is, and how long answers are."""
-        if seen.prompt_tokens and seen.characters > SHORTEST:
-            ratio = min(MOST_RATIO, max(LEAST_RATIO, seen.characters / seen.prompt_tokens))
-            self._ratio += (ratio - self._ratio) * RATIO_PACE
+        if seen.prompt_tokens:
+            characters, tokens = self._counted
+            characters, tokens = characters * LEFT + seen.characters, tokens * LEFT + seen.prompt_tokens
+            self._counted = characters, tokens
+            self._ratio = min(MOST_RATIO, max(LEAST_RATIO, characters / tokens))
         if seen.completion_tokens:
             longer = seen.completion_tokens > self._answer
             self._answer = self._answer * ANSWER_STEP if longer else max(1.0, self._answer / ANSWER_STEP)

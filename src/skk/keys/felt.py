@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Felt"]
 
-OPTIMISM = 1.04
+OPTIMISM = 1.05
 LOOKS_BACK = 10.0  # seconds of refusals that the rate is taken from
 
 # Nothing went well between two refusals: so much less. Many successes without one while calls wait: each, so much more.
@@ -66,7 +66,7 @@ class Felt(Bucket):
         if served > ENOUGH * unit and recent < CHANGED * served / passed:
             marks.clear()
             return recent
-        return min((served + unit) / passed, max((served + 0.3 * unit) / passed, served / passed * OPTIMISM))
+        return served / passed * OPTIMISM
 
     def _empty(self, now: float, lease: Lease, mark: Mark, ledger: Ledger) -> None:
         """Set the level by what a refusal says: nothing was left when it was sent."""

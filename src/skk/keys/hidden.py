@@ -38,14 +38,12 @@ class Hidden(Bucket):
 
         A count of requests is too small to tell by: there the wait must be the one of the limit and its span.
         """
-        if stated is None or stated.used is None or stated.hopeless or not wait:
+        if stated is None or stated.used is None or stated.hopeless or wait is None:
             return False
         short = stated.used + stated.requested - stated.limit
-        if short <= 0:
-            return False
         if which == "tokens":
-            return True
-        return stated.span is not None and _near(short / wait, stated.limit / stated.span)
+            return short >= -ROUNDING
+        return wait > 0 and stated.span is not None and _near(short / wait, stated.limit / stated.span)
 
     def hear(
         self, now: float, lease: Lease, mark: Mark, ledger: Ledger, stated: Stated, wait: float, *, exact: bool
@@ -63,7 +61,7 @@ class Hidden(Bucket):
         self._exchange(limit)
         known, self.cap = self.rate is not None, float(limit)
         named = limit / stated.span if stated.span else 0.0
-        if self._low <= named <= self._high:
+        if 0 < self._low <= named <= self._high:
             self.rate = named
         elif self._high < INFINITE:
             self.rate = (self._low + self._high) / 2

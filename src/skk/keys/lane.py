@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Account", "Key", "Lane"]
 
-# Slow start: so many in flight on a key of which nothing is known, one more for each success, until so many.
-# The same while headers state a long time only (s), and one alone after a cool-down as long as this (s).
-FIRST_WINDOW, LAST_WINDOW = 4, 64
+# Slow start: so many in flight on a key of which nothing is known, one more for each two successes, until so many:
+# what is on its way when the first is refused is the price of learning.
+# The same while headers state a long time only (s), and one alone, then two, after a cool-down as long as this (s).
+FIRST_WINDOW, GROWTH, LAST_WINDOW, ALONE = 4, 0.5, 64, 1.5
 LONG_SPAN, LONG_REST = 600.0, 10.0
 
 # Seconds: no cool-down is longer; a refusal with a longer wait tells no rate; whole seconds up to the last
@@ -150,7 +151,7 @@ class Lane:
     def ready(self, now: float, cost: float) -> float:
         """Give the time from which it may serve a request of so many tokens; infinite if that is not known."""
         key = self.key
-        if self.in_flight >= self.room or key.in_flight >= key.most:
+        if self.in_flight + 1 > self.room or key.in_flight >= key.most:
             return INFINITE
         at = self.until
         if self.closed:
@@ -256,7 +257,7 @@ class Lane:
         if lease.at < self.rested_at:
             pass  # it was sent before the rest, and says nothing of what comes after
         elif self.window < INFINITE:
-            self.window += 1
+            self.window += GROWTH
             if self.window > LAST_WINDOW:
                 self.window = INFINITE
             self.measure()
@@ -279,7 +280,7 @@ class Lane:
 
     def come_back_slowly(self, now: float) -> None:
         """Let one attempt go alone first: whoever waits for this key must not fall upon it."""
-        self.returning, self.window, self.rested_at = True, 1, now
+        self.returning, self.window, self.rested_at = True, ALONE, now
         self.measure()
 
     def refuse(self, now: float, lease: Lease, seen: Seen) -> None:
@@ -336,7 +337,6 @@ class Lane:
             stated.shaken(now)
             if limits.remaining >= cost:
                 self._puzzle(now, lease, 0)
-        stated.broken()
 
     def _puzzle(self, now: float, lease: Lease, free: int) -> None:
         """Rest after more than so many refusals in a row that nothing explains: it must not be asked without end."""

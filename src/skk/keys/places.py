@@ -21,7 +21,7 @@ FIRST_PATIENCE, LONGEST_PATIENCE = 32, 512
 # Seconds: a place that came free so shortly after an attempt was sent may have been free when it arrived.
 CAME_FREE = 0.1
 
-# So many refusals of a place that had come free, and it is a rate.
+# So many refusals of a place that had come free, before one more is tried, and it is a rate.
 MOST_DOUBTS = 2
 
 
@@ -52,21 +52,17 @@ class Places:
         """Learn of a new attempt. True if it is one more than the places known."""
         if self.count is None or in_flight <= self.count:
             return False
-        self._full, self._extra_at = 0, now
+        self._full, self._extra_at, self._doubts = 0, now, 0
         return True
 
     def served(self, lease: Lease, now: float) -> None:
         """Learn that an attempt went well."""
         count = self.count
         if count is not None:
-            if lease.at > self._refused_at and lease.count >= count:
-                self._doubts = 0
             if not lease.extra:
                 self._full += lease.count >= count
             elif lease.at > self._refused_at and not lease.at < self._freed_at < lease.at + CAME_FREE:
                 self.count, self._patience = max(count, lease.count), FIRST_PATIENCE
-        elif lease.at > self._refused_at:
-            self._doubts = 0
         self._freed_at = now
 
     def refused(self, lease: Lease, now: float, others: int, *, certain: bool, rate_known: bool) -> bool:

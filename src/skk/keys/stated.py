@@ -101,8 +101,9 @@ class Stated(Bucket):
         if missing is not None:
             cost, wait = missing
             low = high = min(cost, self.cap) - rate * wait
-        shift = rate * (now - lease.at) - ledger.since(lease.number, mark)
-        self.believe(now, shift, low, high, newest=newest)
+        gained = rate * (now - lease.at)
+        low = min(low, self.cap - gained)  # what came back above the cap was lost before anything was charged
+        self.believe(now, gained - ledger.since(lease.number, mark), low, high, newest=newest)
 
     def learn(
         self, now: float, lease: Lease, mark: Mark, ledger: Ledger, limits: Limits
@@ -118,8 +119,8 @@ class Stated(Bucket):
         if newest:
             self.newest = lease.number
             starts = self._learn_rate(lease.at, ledger.net(lease.number, mark), limits)
-            if starts:
-                self.fill(now)
+            if starts:  # full when that was sent
+                self.level, self.at = self.cap - ledger.since(lease.number, mark), now
         if self.rate is None or self.paced:
             return None
         low, high = float(limits.remaining), limits.remaining + _ALMOST_ALL
@@ -135,14 +136,16 @@ class Stated(Bucket):
         if not used or not reset:
             return False
         grain = FINE if self.fine else limits.grain
-        low, high = (used - 1) / reset, used / max(reset - grain, grain / 2)
+        low, high = (used - 1) / reset, used / (reset - grain) if reset > grain else INFINITE
         self._bracket(low, high)
         found = self._paired(sent, net, limits) if self.fine else self._compared(sent, net, limits)
         self._exchange(limits.limit)
         if found is not None and not self.low * (1 - TOLERANCE) <= found <= self.high * (1 + TOLERANCE):
             # no bucket, or others draw on it too
             found, self._anchor = self.high if self.paced else None, None
-        rate = found or self.rate or (high if self.fine else (low + high) / 2)
+        rate = found or self.rate or (high if self.fine else low)  # coarse: too low is found out without a refusal
+        if not 0 < rate < INFINITE:
+            return False
         starts, self.rate = self.rate is None, min(max(rate, self.low), self.high)
         return starts
 
@@ -185,7 +188,7 @@ class Stated(Bucket):
         return None
 
     def broken(self) -> None:
-        """Learn that an attempt was refused: what was charged since the last answer is no longer even."""
+        """Learn that what was charged until now stands in other books: it makes no pair with what follows."""
         self._anchor = None
 
     def pace(self, now: float, cap: float, level: float) -> None:
