@@ -111,7 +111,7 @@ def test_processes_take_turns_on_a_busy_key(process):
     """Who finds nothing books what comes next, one each: nobody gets two while another waits."""
     one, other = process(KEYS[:1]), process(KEYS[:1])
     (lease,) = one.ask()
-    one.settle(lease, requests=limit(10, 0, seconds=3.0))
+    one.settle(lease, requests=limit(10, 0, seconds=1.2))
     for _ in range(2):
         one.submit()
         other.submit()
