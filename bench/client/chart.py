@@ -1,4 +1,4 @@
-"""The chart of the README: bars to scale, from zero, in an SVG that can be read on white and on black."""
+"""The chart of the README: bars to scale, from zero."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from rows import ASYNC, OURS, OURS_AIOHTTP
 from sides import SIDES
 
 PANELS = (("request", "A request"), ("stream", "A streamed chunk"))
-WIDTH, LINE, NAMES, BARS = 760, 22, 130, 150  # BARS: the length of the longest bar
+WIDTH, LINE, NAMES, BARS = 760, 22, 130, 170  # BARS: the length of the longest bar
 STYLE = """
-text { font: 13px system-ui, sans-serif; fill: #1f2328 } .title { font-weight: 600 } .faint { fill: #656d76 }
-.bar { fill: #8c959f } .ours { fill: #0969da }
-@media (prefers-color-scheme: dark) {
-  text { fill: #e6edf3 } .faint { fill: #8d96a0 } .bar { fill: #6e7681 } .ours { fill: #4493f8 }
-}
-"""
+text { font: 13px system-ui, sans-serif; fill: #6e7781 } .title { font-weight: 600 } .unit { font-weight: 400 }
+.bar { fill: #8c959f } .ours { fill: #1f7ae0 } .name.ours { font-weight: 600 }
+"""  # grey and blue that can be read on white and on black
 
 
 def drawn(found: dict) -> str:
@@ -33,15 +30,15 @@ def drawn(found: dict) -> str:
 
 
 def _panel(title: str, costs: dict[str, float], left: int) -> list[str]:
-    heading = f'<text class="title" x="{left}" y="16">{title}<tspan class="faint"> µs of CPU, async</tspan></text>'
-    lines = [heading]
+    unit = '<tspan class="unit" dx="8">µs of CPU, async</tspan>'
+    lines = [f'<text class="title" x="{left}" y="16">{title}{unit}</text>']
     for i, (name, cost) in enumerate(sorted(costs.items(), key=lambda pair: pair[1])):
         y, length = 34 + i * LINE, max(cost / max(costs.values()) * BARS, 1)
-        kind = "bar ours" if name in (OURS, OURS_AIOHTTP) else "bar"
+        ours = " ours" if name in (OURS, OURS_AIOHTTP) else ""
         number = f"{cost:,.0f}" if cost >= 10 else f"{cost:.1f}"
         lines += [
-            f'<text x="{left}" y="{y + 12}">{escape(name)}</text>',
-            f'<rect class="{kind}" x="{left + NAMES}" y="{y}" width="{length:.1f}" height="15" rx="2"/>',
-            f'<text class="faint" x="{left + NAMES + length + 6:.1f}" y="{y + 12}">{number}</text>',
+            f'<text class="name{ours}" x="{left}" y="{y + 12}">{escape(name)}</text>',
+            f'<rect class="bar{ours}" x="{left + NAMES}" y="{y}" width="{length:.1f}" height="15"/>',
+            f'<text x="{left + NAMES + length + 6:.1f}" y="{y + 12}">{number}</text>',
         ]
     return lines

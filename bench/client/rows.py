@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 SYNC, ASYNC = "sync", "async"
-OURS, OURS_AIOHTTP, SDK, SOCKET, BARE = "skk", "skk, aiohttp", "openai", "bare socket", "bare interpreter"
+OURS, OURS_AIOHTTP, SDK, SDK_AIOHTTP = "skk", "skk, aiohttp", "openai", "openai, aiohttp"
+SOCKET, BARE = "bare socket", "bare interpreter"
 STARTS = 3.0  # bare interpreters that a process with our import may cost
 
 

@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,11 @@ import os
 if os.path.exists("/proc/self/status"):
     print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
+
+
+def spent_by_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 class Bench:
@@ -88,13 +94,12 @@ class Bench:
         return {**cost, "cpu": cost["cpu"] / times / row.units}
 
     def _import_cost(self, python: str, line: str, times: int) -> report.Figures:
-        begin = os.times()
+        begin = spent_by_children()
         for _ in range(times):
             done = subprocess.run([python, "-c", line + PEAK], capture_output=True, text=True, env=self._environment)
             if done.returncode:
                 raise ChildProcessError(done.stderr.strip()[-1000:])
-        end = os.times()
-        spent = end.children_user + end.children_system - begin.children_user - begin.children_system
+        spent = spent_by_children() - begin
         return {"cpu": spent / times, "memory": float(done.stdout) / 1e3 if done.stdout.strip() else None}
 
     def times(self, row: Row, colour: str, side: str) -> int:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from rows import ASYNC, OURS, OURS_AIOHTTP, SDK, SOCKET, SYNC
+from rows import ASYNC, OURS, OURS_AIOHTTP, SDK, SDK_AIOHTTP, SOCKET, SYNC
 
 HERE = Path(__file__).parent
 
@@ -52,7 +52,7 @@ SIDES = (
     Side(OURS, "skk_chat", "from skk.openai import Chat", peer=False),
     Side(OURS_AIOHTTP, "skk_aiohttp", None, colours=(ASYNC,), peer=False),
     Side(SDK, "openai_sdk", PLAIN),
-    Side("openai, aiohttp", "openai_aiohttp", "from openai import AsyncOpenAI, DefaultAioHttpClient", None, (ASYNC,)),
+    Side(SDK_AIOHTTP, "openai_aiohttp", "from openai import AsyncOpenAI, DefaultAioHttpClient", None, (ASYNC,)),
     Side("chatlas", "chatlas_chat", "from chatlas import ChatOpenAICompletions", "chatlas[openai]"),
     Side("langchain-openai", "langchain_model", "from langchain_openai import ChatOpenAI", "langchain-openai"),
     Side("litellm", "litellm_sdk", "import litellm", "litellm"),

@@ -7,12 +7,17 @@ import asyncio
 import json
 import re
 import socket
+from functools import partial
 
 from adapter import Stateless
 from jiter import from_json
 
 END = b"\r\n0\r\n\r\n"
 LENGTH = re.compile(rb"content-length: (\d+)")
+
+
+def encoded(role, text):
+    return json.dumps({"role": role, "content": text}, ensure_ascii=False).encode()
 
 
 def answer_of(come):
@@ -32,33 +37,27 @@ def pieces_of(events):
 
 
 class Client(Stateless):
+    user, assistant = staticmethod(partial(encoded, "user")), staticmethod(partial(encoded, "assistant"))
+
     def __init__(self, base_url, api_key, model):
         host = base_url.split("/")[2]
         self.address = host.split(":")
-        self.head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {api_key}\r\n"
-        self.model = json.dumps(model)
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {api_key}\r\n"
+        self.head, self.model = head.encode(), json.dumps(model).encode()
         self.connection, self.idle = None, []
 
-    @staticmethod
-    def user(text):
-        return json.dumps({"role": "user", "content": text}, ensure_ascii=False)
-
-    @staticmethod
-    def assistant(text):
-        return json.dumps({"role": "assistant", "content": text}, ensure_ascii=False)
-
     def request(self, messages, stream):
-        body = f'{{"model":{self.model},"stream":{stream},"messages":[{",".join(messages)}]}}'.encode()
-        return f"{self.head}content-length: {len(body)}\r\n\r\n".encode() + body
+        body = b'{"model":%b,"stream":%b,"messages":[%b]}' % (self.model, stream, b",".join(messages))
+        return b"%bcontent-length: %d\r\n\r\n%b" % (self.head, len(body), body)
 
-    def sent(self, messages, stream="false"):
+    def sent(self, messages, stream=b"false"):
         if self.connection is None:
             self.connection = socket.create_connection(self.address)
             self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connection.sendall(self.request(messages, stream))
         return self.connection
 
-    async def asent(self, messages, stream="false"):
+    async def asent(self, messages, stream=b"false"):
         reader, writer = self.idle.pop() if self.idle else await asyncio.open_connection(*self.address)
         writer.write(self.request(messages, stream))
         return reader, writer
@@ -79,13 +78,13 @@ class Client(Stateless):
         return answer
 
     def pieces(self, messages):
-        connection, rest = self.sent(messages, "true"), b""
+        connection, rest = self.sent(messages, b"true"), b""
         while not rest.endswith(END):
             *events, rest = (rest + connection.recv(65536)).split(b"\n\n")
             yield from pieces_of(events)
 
     async def apieces(self, messages):
-        (reader, writer), rest = await self.asent(messages, "true"), b""
+        (reader, writer), rest = await self.asent(messages, b"true"), b""
         while not rest.endswith(END):
             *events, rest = (rest + await reader.read(65536)).split(b"\n\n")
             for piece in pieces_of(events):
