@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from statistics import median
 
-from rows import ASYNC, IMPORT, OURS, OURS_AIOHTTP, ROWS, SDK, SDK_AIOHTTP, SOCKET, STARTS, SYNC, Row
+from rows import ASYNC, IMPORT, OURS, OURS_AIOHTTP, OURSELVES, ROWS, SDK, SDK_AIOHTTP, SOCKET, STARTS, SYNC, Row
 from sides import SIDES
 
 Figures = dict[str, float]  # of a side: see `compared`
@@ -45,18 +45,22 @@ def missed(found: Found) -> list[str]:
     """Name what misses its goal, and the peers that are ahead of us; aiohttp is compared with aiohttp."""
     faults = []
     for row in ROWS:
+        for (side, colour), goal in zip(OURSELVES, row.goals, strict=True):
+            less = _less(found, row, side, colour)
+            if goal and less and less < goal:
+                faults.append(f"{row.name}, {colour}, {side}: {less:.2f} times less than {SDK}, not {goal:g}")
         for colour in row.colours:
             sides = found.get((row.name, colour), {})
-            for side in (OURS, OURS_AIOHTTP):
-                goal, less = row.goal(side, colour), sides.get(side, {}).get("less")
-                if goal and less and less < goal:
-                    faults.append(f"{row.name}, {colour}, {side}: {less:.2f} times less than {SDK}, not {goal:g}")
             for side in SIDES:
                 ours = sides.get(OURS_AIOHTTP if side.name == SDK_AIOHTTP else OURS) or sides.get(OURS)
                 if side.peer and side.name in sides and ours and sides[side.name]["cpu"] <= ours["cpu"]:
                     faults.append(f"{row.name}, {colour}: {side.name} is ahead")
     starts = found.get((IMPORT.name, SYNC), {}).get(OURS, {}).get("more", 0.0)
     return faults + ([f"import: {starts:.2f} bare interpreters, not {STARTS:g}"] if starts > STARTS else [])
+
+
+def _less(found: Found, row: Row, side: str, colour: str) -> float | None:
+    return found.get((row.name, colour), {}).get(side, {}).get("less")
 
 
 def _number(value: float | None) -> str:
@@ -74,8 +78,8 @@ def _goals(found: Found) -> str:
     lines = [[f"{SDK} ÷ {OURS}", SYNC, ASYNC, "async, aiohttp"]]
     for row in ROWS:
         cells = [row.name]
-        for colour, side in ((SYNC, OURS), (ASYNC, OURS), (ASYNC, OURS_AIOHTTP)):
-            less, goal = found.get((row.name, colour), {}).get(side, {}).get("less"), row.goal(side, colour)
+        for (side, colour), goal in zip(OURSELVES, row.goals, strict=True):
+            less = _less(found, row, side, colour)
             cells.append(_number(less) + (f" ({goal:g})" if goal and less else ""))
         lines += [cells] if any(cells[1:]) else []
     return _table(lines)
@@ -88,7 +92,11 @@ def _row(row: Row, found: Found) -> str:
     for colour in colours:
         head += [f"{colour}: µs", f"{SDK} ÷ it", ratio, "MB"]
     lines = [head]
-    for side in dict.fromkeys(side for colour in colours for side in found[row.name, colour]):
+    known = dict.fromkeys([side.name for side in SIDES])  # in this order, then others
+    known |= dict.fromkeys(side for colour in colours for side in found[row.name, colour])
+    for side in known:
+        if not any(side in found[row.name, colour] for colour in colours):
+            continue
         cells = [side]
         for colour in colours:
             figures = found[row.name, colour].get(side, {})

@@ -7,6 +7,7 @@ from typing import NamedTuple
 SYNC, ASYNC = "sync", "async"
 OURS, OURS_AIOHTTP, SDK, SDK_AIOHTTP = "skk", "skk, aiohttp", "openai", "openai, aiohttp"
 SOCKET, BARE = "bare socket", "bare interpreter"
+OURSELVES = ((OURS, SYNC), (OURS, ASYNC), (OURS_AIOHTTP, ASYNC))
 STARTS = 3.0  # bare interpreters that a process with our import may cost
 
 
@@ -19,8 +20,7 @@ class Row(NamedTuple):
         work, model: what the worker does, and what the server answers.
         times: how often a round does it, at most.
         units: how many units one time has.
-        goals: how many times less than the plain SDK we want to take: in synchronous code, in asynchronous code,
-            and there on the SDK's aiohttp client. None where nothing is wanted.
+        goals: how many times less than the plain SDK we want to take, for each of `OURSELVES`; None for any.
         colours: sync, async or both.
     """
 
@@ -32,12 +32,6 @@ class Row(NamedTuple):
     units: int = 1
     goals: tuple[float | None, float | None, float | None] = (None, None, None)
     colours: tuple[str, ...] = (SYNC, ASYNC)
-
-    def goal(self, side: str, colour: str) -> float | None:
-        """Tell how many times less than the plain SDK a side of ours is to take."""
-        return dict(zip(((OURS, SYNC), (OURS, ASYNC), (OURS_AIOHTTP, ASYNC)), self.goals, strict=True)).get(
-            (side, colour)
-        )
 
 
 IMPORT = Row("import", "process", "", "", 5, goals=(30, None, None), colours=(SYNC,))

@@ -166,7 +166,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help=f"part of a row's name: {', '.join(row.name for row in ROWS)}")
     parser.add_argument("--sides", nargs="+", choices=[side.name for side in SIDES], help="by default all there are")
-    parser.add_argument("--seconds", type=float, default=1.0, help="that a side works at a row in a round, about")
+    parser.add_argument("--seconds", type=float, default=0.5, help="that a side works at a row in a round, about")
     parser.add_argument("--venvs", type=Path, default=os.environ.get("BENCH_VENVS"), help="the peers' environments")
     parser.add_argument("--adapter", type=Path, action="append", default=[], metavar="FILE", help="one more side")
     parser.add_argument("--check", action="store_true", help="exit status 1 where a goal is missed, or a peer ahead")
