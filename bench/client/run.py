@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import chart
@@ -49,6 +49,7 @@ class Bench:
 
     def __init__(self, sides: list[Side], venvs: Path | None, seconds: float) -> None:
         self.sides = sides
+        self.visitors = {side.name for side in sides if side.package}
         self._seconds = seconds
         self.versions: dict[str, dict[str, str]] = {}
         self.broken: list[str] = []
@@ -117,30 +118,39 @@ class Bench:
         self._stack.close()
 
 
-def measure(bench: Bench, rows: list[Row], rounds: int) -> dict[tuple[str, str], list[report.Round]]:
-    """Give what every round took, by row and colour. In a round one side comes after the other, each first in turn.
+Times = dict[str, int]  # by side: how often it does the work of a row in a round
+
+
+def play(bench: Bench, row: Row, colour: str, times: Times, number: int) -> report.Round:
+    """Give what one round of a row took. One side comes after the other, each is first in turn.
 
     Where 200 streams take a peer many seconds it has one round.
     """
-    visitors = {side.name for side in bench.sides if side.package}
-    times: dict[tuple[Row, str], dict[str, int]] = {(row, colour): {} for row in rows for colour in row.colours}
-    for (row, colour), sides in times.items():
+    sides = [side for side in bench.able(row, colour) if side in times]
+    if number and row.work == "crowd":
+        sides = [side for side in sides if side not in bench.visitors]
+    first = number % max(len(sides), 1)
+    taken = {}
+    for side in sides[first:] + sides[:first]:
+        with bench.trying(f"{row.name}, {colour}, {side}"):
+            taken[side] = bench.cost(row, colour, side, times[side])
+    bare = taken.pop(BARE)["cpu"] if row is IMPORT else None
+    return report.compared(taken, bare)
+
+
+def measure(bench: Bench, rows: list[Row], rounds: int) -> dict[tuple[str, str], list[report.Round]]:
+    """Give what every round took, by row and colour."""
+    times: dict[tuple[Row, str], Times] = {(row, colour): {} for row in rows for colour in row.colours}
+    for (row, colour), known in times.items():
         for side in bench.able(row, colour):
             with bench.trying(f"{row.name}, {colour}, {side}"):
-                sides[side] = bench.times(row, colour, side)
+                known[side] = bench.times(row, colour, side)
     found: dict[tuple[str, str], list[report.Round]] = {}
-    for number in range(rounds):
-        for (row, colour), sides in times.items():
-            print(f"round {number + 1} of {rounds}: {row.name}, {colour}", file=sys.stderr)
-            first = number % max(len(sides), 1)
-            taken = {}
-            for side in [*sides][first:] + [*sides][:first]:
-                if number and row.work == "crowd" and side in visitors:
-                    continue
-                with bench.trying(f"{row.name}, {colour}, {side}"):
-                    taken[side] = bench.cost(row, colour, side, sides[side])
-            bare = taken.pop(BARE)["cpu"] if row is IMPORT else None
-            found.setdefault((row.name, colour), []).append(report.compared(taken, bare))
+    with suppress(KeyboardInterrupt):  # what was measured until then is shown
+        for number in range(rounds):
+            for (row, colour), known in times.items():
+                print(f"round {number + 1} of {rounds}: {row.name}, {colour}", file=sys.stderr)
+                found.setdefault((row.name, colour), []).append(play(bench, row, colour, known, number))
     return found
 
 
