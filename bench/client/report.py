@@ -35,10 +35,11 @@ def compared(taken: Round, bare: float | None = None) -> Round:
 
 def medians(rounds: list[Round]) -> Round:
     """Give the medians over rounds, for each side."""
-    return {
-        side: {name: median(each[side][name] for each in rounds if side in each) for name in rounds[0][side]}
-        for side in rounds[0]
-    }
+
+    def over(side: str, name: str) -> float:
+        return median(each[side][name] for each in rounds if name in each.get(side, {}))
+
+    return {side: {name: over(side, name) for name in figures} for side, figures in rounds[0].items()}
 
 
 def missed(found: Found) -> list[str]:

@@ -154,11 +154,14 @@ def measure(bench: Bench, rows: list[Row], rounds: int) -> dict[tuple[str, str],
     return found
 
 
-def about(versions: dict[str, dict[str, str]]) -> str:
-    """Say when, on what, and with which versions."""
+def about(bench: Bench) -> str:
+    """Say when, on what, and with which versions; the SDK of a peer stands in brackets."""
     system = f"{time.strftime('%Y-%m-%d')}, CPython {platform.python_version()}, {platform.system()}"
-    known = dict.fromkeys(f"{name} {version}" for found in versions.values() for name, version in found.items())
-    return f"{system} · {' · '.join(sorted(known))}"
+    found = [f"{system}, {os.cpu_count()} cores"]
+    for side, versions in bench.versions.items():
+        told = [f"{name} {version}" for name, version in versions.items()]
+        found += [f"{told[0]} ({', '.join(told[1:])})"] if side in bench.visitors else told
+    return " · ".join(dict.fromkeys(found))
 
 
 def chosen(given: argparse.Namespace) -> list[Side]:
@@ -191,7 +194,7 @@ def main() -> int:
     with Bench(chosen(given), given.venvs, given.seconds) as bench:
         rounds = measure(bench, rows, given.rounds)
     found = {place: report.medians(taken) for place, taken in rounds.items()}
-    shown = report.markdown(about(bench.versions), found)
+    shown = report.markdown(about(bench), found)
     print(shown)
     for page in given.into:
         page.write_text(MARKS.sub(lambda _: f"\n{shown}\n\n", page.read_text("utf-8")), encoding="utf-8")
