@@ -43,5 +43,5 @@ ROWS = (
     Row("paced stream", "chunk", "stream", "chunks-1000-1", 1, 1000, (4, 2.4, 5)),
     Row("200 streams", "chunk", "crowd", "chunks-200", 1, 200 * 200, (None, 6, 16), (ASYNC,)),
     Row("200 paced streams", "chunk", "crowd", "chunks-200-20", 1, 200 * 200, (None, 2.1, 4.7), (ASYNC,)),
-    Row("2,000 messages", "request", "talk", "answer-2000", 5, goals=(220, 190, 180)),
+    Row("2,000 messages", "request", "talk", "answer-2000", 20, goals=(220, 190, 180)),
 )
