@@ -24,7 +24,7 @@ lint: $(VENV)/.dev           ## ruff and mypy --strict
 	$(PY) -m ruff check
 	$(PY) -m mypy
 
-bench: $(VENV)/.dev          ## us and the plain SDK in one run, then pools of keys under load; an hour
+bench: $(VENV)/.dev          ## what a client costs beside its peers, then pools of keys under load; an hour
 	$(PY) bench/run.py $(ARGS)
 
 prove: $(VENV)/.dev          ## the stated figures; up to 45 minutes

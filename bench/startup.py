@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from run import quiet_environment
+from client.processes import quiet_environment
 from skk.simulator import Simulator
 
 # What `--check` holds: bare interpreters that --help may cost, seconds of CPU until the first prompt.
