@@ -319,6 +319,23 @@ def test_retries_have_a_budget():
     assert [Verdict.AGAIN] * 10 + [Verdict.RAISE] * 4 == verdicts
 
 
+def test_successes_pay_for_retries():
+    """A tenth of one each: after thirty there are three again."""
+    desk = Desk("ab", max_retries=1)
+    for _ in range(11):
+        desk.settle(ticket := desk.ask(), FAULT)
+        if ticket.lease and ticket.lease.open:
+            desk.settle(ticket, FAULT)
+    desk.serve(30)
+    desk.now += 20.0  # nobody has served of late: it is the service's trouble
+    verdicts = []
+    for _ in range(4):
+        verdicts.append(desk.settle(ticket := desk.ask(), FAULT))
+        if ticket.lease and ticket.lease.open:
+            desk.settle(ticket, FAULT)
+    assert [Verdict.AGAIN] * 3 + [Verdict.RAISE] == verdicts
+
+
 def test_a_key_that_alone_has_faults_rests():
     """Three running while others serve: it cools half a second, then longer."""
     desk = Desk("ab", max_retries=0)
@@ -506,6 +523,15 @@ def test_what_surrounds_short_texts_makes_long_ones_no_cheaper():
             ticket = desk.ask(characters=characters)
             desk.settle(ticket, Seen(Outcome.OK, characters=characters, prompt_tokens=tokens))
     assert 2516 == pytest.approx(desk.ask(characters=10080).lease.cost, rel=0.01)
+
+
+def test_what_a_token_is_is_learnt_anew():
+    """After five hundred texts of four characters to a token, forty of two show that the language is another."""
+    desk = Desk("a")
+    for tokens, times in ((1000, 500), (2000, 40)):
+        for _ in range(times):
+            desk.settle(desk.ask(characters=4000), Seen(Outcome.OK, characters=4000, prompt_tokens=tokens))
+    assert 2016 == pytest.approx(desk.ask(characters=4000).lease.cost, rel=0.02)
 
 
 def test_short_calls_go_ahead_of_a_long_one_but_delay_it_not():
