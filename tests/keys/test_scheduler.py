@@ -617,6 +617,18 @@ def test_whole_seconds_are_rounded_up():
     assert 0.5 > desk.scheduler.wake > 0.01
 
 
+def test_a_limit_held_over_less_time_than_stated_is_not_saved_up():
+    """Four a second of a minute's 240, and refused with 199 left: ten quiet seconds later one goes, not forty."""
+    desk = Desk("a")
+    desk.settle(desk.ask(), stated(240, 200, 10.0))
+    ticket = desk.ask()
+    desk.settle(ticket, limited(0.25, exact=True, requests=Limits(240, 199, 10.25, 0.002)))
+    desk.dispatch(0.5)
+    desk.settle(ticket, OK)
+    desk.now = 10.5
+    assert ["a", None, None] == [key_of(desk.ask(chat=n)) for n in range(3)]
+
+
 def test_a_last_whole_second_tells_no_rate():
     """One of twenty is used, and all are back within a second: that may be a tenth of it."""
     desk = Desk("a")
