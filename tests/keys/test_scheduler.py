@@ -319,6 +319,23 @@ def test_retries_have_a_budget():
     assert [Verdict.AGAIN] * 10 + [Verdict.RAISE] * 4 == verdicts
 
 
+def test_successes_pay_for_retries():
+    """A tenth of one each: after thirty there are three again."""
+    desk = Desk("ab", max_retries=1)
+    for _ in range(11):
+        desk.settle(ticket := desk.ask(), FAULT)
+        if ticket.lease and ticket.lease.open:
+            desk.settle(ticket, FAULT)
+    desk.serve(30)
+    desk.now += 20.0  # nobody has served of late: it is the service's trouble
+    verdicts = []
+    for _ in range(4):
+        verdicts.append(desk.settle(ticket := desk.ask(), FAULT))
+        if ticket.lease and ticket.lease.open:
+            desk.settle(ticket, FAULT)
+    assert [Verdict.AGAIN] * 3 + [Verdict.RAISE] == verdicts
+
+
 def test_a_key_that_alone_has_faults_rests():
     """Three running while others serve: it cools half a second, then longer."""
     desk = Desk("ab", max_retries=0)
@@ -519,6 +536,15 @@ def test_what_surrounds_short_texts_makes_long_ones_no_cheaper():
     assert 2516 == pytest.approx(desk.ask(characters=10080).lease.cost, rel=0.01)
 
 
+def test_what_a_token_is_is_learnt_anew():
+    """After five hundred texts of four characters to a token, forty of two show that the language is another."""
+    desk = Desk("a")
+    for tokens, times in ((1000, 500), (2000, 40)):
+        for _ in range(times):
+            desk.settle(desk.ask(characters=4000), Seen(Outcome.OK, characters=4000, prompt_tokens=tokens))
+    assert 2016 == pytest.approx(desk.ask(characters=4000).lease.cost, rel=0.02)
+
+
 def test_short_calls_go_ahead_of_a_long_one_but_delay_it_not():
     """The long one books the key that will fit it first; the others use the rest."""
     desk = Desk("ab")
@@ -600,6 +626,18 @@ def test_whole_seconds_are_rounded_up():
     ticket = desk.ask(chat=1)
     desk.settle(ticket, limited(1.0, requests=Limits(10, 0, 5.0, 1.0)), now=0.01)
     assert 0.5 > desk.scheduler.wake > 0.01
+
+
+def test_a_limit_held_over_less_time_than_stated_is_not_saved_up():
+    """Four a second of a minute's 240, and refused with 199 left: ten quiet seconds later one goes, not forty."""
+    desk = Desk("a")
+    desk.settle(desk.ask(), stated(240, 200, 10.0))
+    ticket = desk.ask()
+    desk.settle(ticket, limited(0.25, exact=True, requests=Limits(240, 199, 10.25, 0.002)))
+    desk.dispatch(0.5)
+    desk.settle(ticket, OK)
+    desk.now = 10.5
+    assert ["a", None, None] == [key_of(desk.ask(chat=n)) for n in range(3)]
 
 
 def test_a_last_whole_second_tells_no_rate():

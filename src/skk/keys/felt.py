@@ -23,9 +23,6 @@ LOOKS_BACK = 10.0  # seconds of refusals that the rate is taken from
 # Nothing went well between two refusals: so much less. Many successes without one while calls wait: each, so much more.
 CUT, GROWTH, CALM_SUCCESSES = 0.6, 1.02, 8
 
-# A last stretch with less than half the rate, after so many attempts: it has changed.
-CHANGED, ENOUGH = 0.5, 6
-
 # Seconds: the shortest time that a first rate is taken from, and the longest that a service is left alone.
 SHORTEST, LONGEST = 0.1, 60.0
 
@@ -53,20 +50,14 @@ class Felt(Bucket):
         self._empty(now, lease, mark, ledger)
 
     def _next_rate(self, sent: float, net: float) -> float:
-        marks, unit, rate = self._marks, self._unit, self.rate or 0.0
-        last_sent, last_net = marks[-1]
-        if net <= last_net:
+        marks = self._marks
+        if net <= marks[-1][1]:
             marks.clear()
-            return rate * CUT
+            return (self.rate or 0.0) * CUT
         while len(marks) > 1 and sent - marks[0][0] > LOOKS_BACK:
             marks.popleft()
         first_sent, first_net = marks[0]
-        passed, served = max(1e-6, sent - first_sent), net - first_net
-        recent = (net - last_net + unit) / max(1e-6, sent - last_sent)
-        if served > ENOUGH * unit and recent < CHANGED * served / passed:
-            marks.clear()
-            return recent
-        return served / passed * OPTIMISM
+        return (net - first_net) / max(1e-6, sent - first_sent) * OPTIMISM
 
     def _empty(self, now: float, lease: Lease, mark: Mark, ledger: Ledger) -> None:
         """Set the level by what a refusal says: nothing was left when it was sent."""

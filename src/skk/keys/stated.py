@@ -1,8 +1,9 @@
 """What headers say of a limit: bounds on its rate and on its level, dated to the moment of sending.
 
 A header tells three numbers: the limit, what remains (rounded down) and the seconds until all is back.
-One answer gives a bracket for the rate; two answers of a busy stretch give the rate itself, because
-between them is known what was charged. The level is that of the moment the service saw the attempt.
+One answer gives a bracket for the rate, and every other narrows it. Where whole seconds leave it wide, two
+answers are compared: between them is known what was charged. The level is that of the moment the service saw
+the attempt.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ __all__ = ["Stated", "Window"]
 # Seconds: a reset with a fraction is exact to this, a coarse one is rounded to whole seconds.
 FINE, COARSE = 0.002, 0.1
 
-# Seconds: two answers further apart than the first make no pair; with coarse headers no closer than the second.
-LONGEST_PAIR, SHORTEST_COARSE_PAIR = 15.0, 1.5
+# Seconds: two answers closer than the first are not compared, nor further apart than the second.
+SHORTEST, LONGEST = 1.5, 15.0
 
-# What rounding down can hide in a pair of coarse headers, and how far a rate from a pair may be off its bracket.
+# What rounding down can hide between them, and how far what they tell may be off the bracket.
 ROUNDING, TOLERANCE = 0.7, 0.02
 
 # Nothing is exact to the last bit: brackets that miss each other by less than this do not.
@@ -67,7 +68,7 @@ class Stated(Bucket):
         self.fine = self.paced = False
         self.newest = -1  # the number of the last lease that gave evidence
         self._window: Window | None = window
-        self._anchor: tuple[float, float, float] | None = None  # (when full, or what remained; net charges; sent)
+        self._anchor: tuple[float, float, float] | None = None  # an answer: (what remained, net charges, when sent)
 
     @property
     def span(self) -> float:
@@ -115,7 +116,7 @@ class Stated(Bucket):
         newest = lease.number > self.newest
         starts = False
         if limits.grain < COARSE and not self.fine:
-            self.fine, self._anchor = True, None
+            self.fine = True
         if newest:
             self.newest = lease.number
             starts = self._learn_rate(lease.at, ledger.net(lease.number, mark), limits)
@@ -138,11 +139,10 @@ class Stated(Bucket):
         grain = FINE if self.fine else limits.grain
         low, high = (used - 1) / reset, used / (reset - grain) if reset > grain else INFINITE
         self._bracket(low, high)
-        found = self._paired(sent, net, limits) if self.fine else self._compared(sent, net, limits)
+        found = None if self.fine else self._compared(sent, net, limits)
         self._exchange(limits.limit)
         if found is not None and not self.low * (1 - TOLERANCE) <= found <= self.high * (1 + TOLERANCE):
-            # no bucket, or others draw on it too
-            found, self._anchor = self.high if self.paced else None, None
+            found = self._anchor = None  # no bucket, or others draw on it too
         rate = found or self.rate or (high if self.fine else low)  # coarse: too low is found out without a refusal
         if not 0 < rate < INFINITE:
             return False
@@ -167,28 +167,18 @@ class Stated(Bucket):
             else:
                 self._window = None
 
-    def _paired(self, sent: float, net: float, limits: Limits) -> float | None:
-        """Give the rate between two answers of a busy stretch: what was charged, over how much later it is full."""
-        full = sent + limits.reset
-        anchor = self._anchor
-        if anchor is None or anchor[0] <= sent or sent - anchor[2] > LONGEST_PAIR:
-            self._anchor = (full, net, sent)
-        elif net > anchor[1] and full > anchor[0]:
-            return (net - anchor[1]) / (full - anchor[0])
-        return None
-
     def _compared(self, sent: float, net: float, limits: Limits) -> float | None:
-        """Give the rate nearest to the old one that two answers allow whose `reset` is too coarse for a pair."""
+        """Give the rate nearest to the old one that an answer and an earlier one allow."""
         left, anchor = limits.remaining, self._anchor
-        if anchor is None or left >= limits.limit - 1 or sent - anchor[2] > LONGEST_PAIR:
+        if anchor is None or left >= limits.limit - 1 or sent - anchor[2] > LONGEST:
             self._anchor = (left, net, sent)
-        elif (passed := sent - anchor[2]) > SHORTEST_COARSE_PAIR:
+        elif (passed := sent - anchor[2]) > SHORTEST:
             gained = net - anchor[1] + left - anchor[0]
             return min(max(self.rate or 0.0, (gained - ROUNDING) / passed), (gained + ROUNDING) / passed)
         return None
 
     def broken(self) -> None:
-        """Learn that what was charged until now stands in other books: it makes no pair with what follows."""
+        """Learn that what was charged until now stands in other books: nothing is compared with it."""
         self._anchor = None
 
     def pace(self, now: float, cap: float, level: float) -> None:
