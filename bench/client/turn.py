@@ -1,7 +1,7 @@
 """What a turn costs of itself: all between `Chat.request` and the SDK's `post`, with an answer at hand.
 
-    python bench/turn.py            the table
-    python bench/turn.py --check    exit status 1 where a figure is above its goal
+    python bench/client/turn.py            the table
+    python bench/client/turn.py --check    exit status 1 where a figure is above its goal
 
 The SDK's client is one that knows its answer, in the HTTP library's own response; all the rest is what a chat uses, the
 decoding of the answer included. A piece is what a chat's stream costs more than splitting and decoding the same events,
@@ -13,21 +13,30 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 import time
 
 import server
-import worker
+from said import QUESTION
+from worker import KEY
+
 from skk.openai import AKPool, Chat
 from skk.transport.clients import HTTP, Client, Connection
 from skk.transport.sse import EventDecoder
 
 ROUNDS, TURNS = 200, 10
 
-HEAD, _, COMPLETION = server.reply(b'"model":"answer"').partition(b"\r\n\r\n")
+
+def reply(**asked):
+    """Give the bytes that the benchmark's server answers."""
+    (written,), _ = server.reply(json.dumps({**asked, "messages": [{"role": "user", "content": QUESTION}]}).encode())
+    return written
+
+
+HEAD, _, COMPLETION = reply(model="answer").partition(b"\r\n\r\n")
 HEADERS = [tuple(line.split(b": ", 1)) for line in HEAD.split(b"\r\n")[1:]]
-PIECES = server.reply(b'"model":"chunks-2000"').split(b"\r\n")
-BLOCKS = [line for line in PIECES if line.startswith(b"data: ")]
+BLOCKS = [line for line in reply(model="chunks-2000", stream=True).split(b"\r\n") if line.startswith(b"data: ")]
 
 
 class Body(HTTP.SyncByteStream, HTTP.AsyncByteStream):
@@ -68,28 +77,28 @@ class Canned(Connection):
 
 
 def chat(key):
-    found = Chat(key, model=worker.ONE)
+    found = Chat(key, model="answer")
     found._account._connection = Canned({"http_client": object()})  # one of a caller's is never shared
     return found
 
 
 async def turn(asked):
     for _ in range(TURNS):
-        asked.request(worker.QUESTION)
+        asked.request(QUESTION)
 
 
 async def async_turn(asked):
     for _ in range(TURNS):
-        await asked.async_request(worker.QUESTION)
+        await asked.async_request(QUESTION)
 
 
 async def stream(asked):
-    for _ in asked.stream_request(worker.QUESTION):
+    for _ in asked.stream_request(QUESTION):
         pass
 
 
 async def async_stream(asked):
-    async for _ in asked.async_stream_request(worker.QUESTION):
+    async for _ in asked.async_stream_request(QUESTION):
         pass
 
 
@@ -105,7 +114,7 @@ async def async_decoding(_):
         feed(block)
 
 
-async def calmest(work, units, key=worker.KEY):
+async def calmest(work, units, key=KEY):
     """Give the microseconds of a unit in the calmest round. The history of a chat is short: it begins anew in each."""
     asked, found = chat(key), []
     for _ in range(ROUNDS):
@@ -129,8 +138,8 @@ def main() -> int:
         ("turn, async", 25.0, calmest(async_turn, TURNS)),
         ("piece", 0.5, piece(stream, decoding)),
         ("piece, async", 1.0, piece(async_stream, async_decoding)),
-        ("turn, a pool of one key", None, calmest(turn, TURNS, AKPool([worker.KEY]))),
-        ("turn, a pool of one key, async", None, calmest(async_turn, TURNS, AKPool([worker.KEY]))),
+        ("turn, a pool of one key", None, calmest(turn, TURNS, AKPool([KEY]))),
+        ("turn, a pool of one key, async", None, calmest(async_turn, TURNS, AKPool([KEY]))),
     ]
     above = False
     for name, goal, measure in rows:

@@ -1,8 +1,8 @@
 """What the scheduler of api keys costs: CPU time a call, all of its steps together.
 
-    python bench/keys.py            the table
-    python bench/keys.py --check    exit status 1 where a figure is above its goal
-    python bench/keys.py --only wire
+    python bench/client/keys.py            the table
+    python bench/client/keys.py --check    exit status 1 where a figure is above its goal
+    python bench/client/keys.py --only wire
 
 Under load every key's limit is known and used up, and so many callers wait that each answer lets one go; the quiet
 path is one key, one caller. Time stands still for the scheduler unless nobody may go. Parsing of headers is a row of
@@ -24,7 +24,9 @@ from collections import deque
 from statistics import median
 
 import server
-import worker
+from said import QUESTION
+from worker import KEY
+
 from skk.keys.evidence import Limits, Outcome, Seen, read
 from skk.keys.scheduler import Scheduler
 from skk.openai import AKPool, Chat
@@ -115,28 +117,28 @@ def parsing(calls: int) -> float:
 
 
 async def request(chat: Chat) -> None:
-    chat.request(worker.QUESTION)
+    chat.request(QUESTION)
 
 
 async def async_request(chat: Chat) -> None:
-    await chat.async_request(worker.QUESTION)
+    await chat.async_request(QUESTION)
 
 
 async def stream(chat: Chat) -> None:
-    for _ in chat.stream_request(worker.QUESTION):
+    for _ in chat.stream_request(QUESTION):
         pass
 
 
 async def async_stream(chat: Chat) -> None:
-    async for _ in chat.async_stream_request(worker.QUESTION):
+    async for _ in chat.async_stream_request(QUESTION):
         pass
 
 
 async def added(ask, address: str, speed: float) -> float:
     """Give the microseconds of a call that a pool of one key adds."""
-    pool = AKPool([worker.KEY], clock=lambda: time.monotonic() * speed)
-    model = worker.ONE if "request" in ask.__name__ else "chunks-20"
-    alone, pooled = (Chat(key, model=model, base_url=address, msg_max_count=0) for key in (worker.KEY, pool))
+    pool = AKPool([KEY], clock=lambda: time.monotonic() * speed)
+    model = "answer" if "request" in ask.__name__ else "chunks-20"
+    alone, pooled = (Chat(key, model=model, base_url=address, msg_max_count=0) for key in (KEY, pool))
 
     async def cost(chat: Chat) -> int:
         before = time.thread_time_ns()
@@ -166,7 +168,12 @@ def wire(ask, *, stated: bool = False) -> float:
 def serve() -> None:
     """Be the server, and state limits with every answer."""
     plain, limits = server.reply, "".join(f"\r\n{name}: {value}" for name, value in HEADERS.items())
-    server.reply = lambda body: plain(body).replace(b"\r\n", limits.encode() + b"\r\n", 1)
+
+    def reply(body: bytes) -> tuple[list[bytes], float]:
+        (head, *blocks), pace = plain(body)
+        return [head.replace(b"\r\n", limits.encode() + b"\r\n", 1), *blocks], pace
+
+    server.reply = reply
     asyncio.run(server.serve())
 
 
