@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from _thread import allocate_lock  # `threading`, which calls it Lock, costs 3 ms
-from operator import index, is_
+from operator import index
 
 from skk.errors import HistoryIndexError
 from skk.messages import Message
@@ -87,10 +87,16 @@ class Change:
     def put(self, places: dict[int, Message]) -> None:
         """Put messages in the place of others."""
         self.splices += [(i, self.messages[i : i + 1], 1) for i in places]
-        self.messages = tuple([places.get(i, m) for i, m in enumerate(self.messages)])
+        found = list(self.messages)
+        for i, message in places.items():
+            found[i] = message
+        self.messages = tuple(found)
 
     def undone(self, messages: Messages) -> Messages:
         """Give what the history held before, from what it holds after."""
+        if len(self.splices) == 1:  # the usual change: one at the end is one copy
+            ((start, replaced, count),) = self.splices
+            return messages[:start] + replaced + messages[start + count :]
         found = list(messages)
         for start, replaced, count in reversed(self.splices):
             found[start : start + count] = replaced
@@ -111,8 +117,11 @@ class _State:
     def after(self, change: Change, limit: int | None, trim_to: int | None) -> _State:
         """Give what there is after a change. It is remembered if it changed something, and the oldest is forgotten."""
         before, messages = self.messages, change.messages
-        # the same ones: what was added, if anything, the limit took away at once
-        same = before is messages or (len(before) == len(messages) and all(map(is_, before, messages)))
+        # the same ones: what was added, if anything, the limit took away at once; before the first splice all are
+        same = before is messages or (
+            len(before) == len(messages)
+            and all(before[i] is messages[i] for i in range(min(at for at, _, _ in change.splices), len(before)))
+        )
         if same and not change.beside:
             return _State(before, self.changes, limit, trim_to)
         change.messages = ()  # the history has them
@@ -218,7 +227,7 @@ class History:
             nonlocal messages, places
             if ranges and left_out is not None:
                 left_out.update({i: reason for start, end in ranges for i in places[start:end]})
-                places = without(places, ranges)
+                places = without(tuple(places), ranges)
             messages = without(messages, ranges) if ranges else messages
 
         if self._tools:
@@ -242,14 +251,10 @@ class History:
             state = self._state
             self._tools = self._tools or any(m.calls for m in asked + reply)
             change = Change(state.messages, record.beside)
-            full = state.limit is not None and len(state.messages) + len(asked) + len(reply) > state.limit
-            if full and state.trim_to is not None:
-                change.add(asked)  # cut where the request was cut too: the answer does not move the cut
-                self._cut(change, len(change.messages) - state.trim_to)
-                change.add(reply)
-            else:
-                change.add(asked + reply)
-            if full and state.limit is not None:
+            change.add(asked + reply)
+            if state.limit is not None and len(change.messages) > state.limit:
+                if state.trim_to is not None:  # cut where the request was cut too: the answer does not move the cut
+                    self._cut(change, len(change.messages) - len(reply) - state.trim_to, stay=len(reply))
                 self._cut(change, len(change.messages) - state.limit)
             if self._warned or not state.limit or change.messages[-1:] == (asked + reply)[-1:]:
                 self._state = state.after(change, state.limit, state.trim_to)
@@ -370,9 +375,9 @@ class History:
         if limit is not None and len(change.messages) > limit:
             self._cut(change, len(change.messages) - (limit if trim_to is None else trim_to))
 
-    def _cut(self, change: Change, count: int) -> None:
-        """Let the earliest messages go that may."""
-        ranges = excess(change.messages, count)
+    def _cut(self, change: Change, count: int, stay: int = 0) -> None:
+        """Let the earliest messages go that may; the last `stay` may not."""
+        ranges = excess(change.messages, count, question=stay)
         if self.let_go is not None:
             self.let_go += [m for start, end in ranges for m in change.messages[start:end]]
         change.cut(ranges)

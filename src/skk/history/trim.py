@@ -10,7 +10,7 @@ from skk.messages import Message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from typing import TypeVar
 
     T = TypeVar("T")
@@ -50,10 +50,10 @@ def _put(ranges: Ranges, new: tuple[int, int]) -> None:
         ranges.append(new)
 
 
-def without(items: Sequence[T], ranges: Ranges) -> tuple[T, ...]:
+def without(items: tuple[T, ...], ranges: Ranges) -> tuple[T, ...]:
     """Take these ranges out."""
-    if len(ranges) == 1 and ranges[0][0] == 0:  # the usual cut, in one copy
-        return tuple(items[ranges[0][1] :])
+    if len(ranges) == 1:  # the usual cut: at either end it is one copy
+        return items[: ranges[0][0]] + items[ranges[0][1] :]
     kept = list(items)
     for start, end in reversed(ranges):
         del kept[start:end]
@@ -71,14 +71,18 @@ def excess(messages: Messages, over: int, *, question: int = 0, size: Callable[[
     """
     found: Ranges = []
     asked = len(messages) - question
-    at = 0
+    start = at = 0
     while over > 0 and at < asked:  # stops once the excess is gone: the rest is never looked at
-        end = unit(messages, at)
-        if end <= asked and not any(m.pinned for m in messages[at:end]):
+        end = unit(messages, at) if messages[at].calls else at + 1
+        pinned = [m for m in messages[at:end] if m.pinned]
+        if end <= asked and not pinned:
             over -= end - at if size is None else sum(map(size, messages[at:end]))
-            _put(found, (at, end))
+        else:  # it stays, and what goes begins anew after it
+            if start < at:
+                found.append((start, at))
+            start = end
         at = end
-    return found
+    return found if start == at else [*found, (start, at)]
 
 
 def incomplete(messages: Messages, *, question: int = 0) -> Ranges:
