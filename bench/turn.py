@@ -13,20 +13,31 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 import time
+from pathlib import Path
 
-import server
-import worker
 from skk.openai import AKPool, Chat
 from skk.transport.clients import HTTP, Client, Connection
 from skk.transport.sse import EventDecoder
 
-ROUNDS, TURNS = 200, 10
+sys.path.append(str(Path(__file__).parent / "client"))
+import server
+from said import QUESTION
 
-HEAD, _, COMPLETION = server.reply(b'"model":"answer"').partition(b"\r\n\r\n")
+ROUNDS, TURNS = 200, 10
+KEY = "sk-benchmark"
+
+
+def answer(model, **fields):
+    asked = {"model": model, "messages": [{"role": "user", "content": QUESTION}], **fields}
+    return b"".join(server.reply(json.dumps(asked).encode())[0])
+
+
+HEAD, _, COMPLETION = answer("answer").partition(b"\r\n\r\n")
 HEADERS = [tuple(line.split(b": ", 1)) for line in HEAD.split(b"\r\n")[1:]]
-PIECES = server.reply(b'"model":"chunks-2000"').split(b"\r\n")
+PIECES = answer("chunks-2000", stream=True).split(b"\r\n")
 BLOCKS = [line for line in PIECES if line.startswith(b"data: ")]
 
 
@@ -68,28 +79,28 @@ class Canned(Connection):
 
 
 def chat(key):
-    found = Chat(key, model=worker.ONE)
+    found = Chat(key, model="answer")
     found._account._connection = Canned({"http_client": object()})  # one of a caller's is never shared
     return found
 
 
 async def turn(asked):
     for _ in range(TURNS):
-        asked.request(worker.QUESTION)
+        asked.request(QUESTION)
 
 
 async def async_turn(asked):
     for _ in range(TURNS):
-        await asked.async_request(worker.QUESTION)
+        await asked.async_request(QUESTION)
 
 
 async def stream(asked):
-    for _ in asked.stream_request(worker.QUESTION):
+    for _ in asked.stream_request(QUESTION):
         pass
 
 
 async def async_stream(asked):
-    async for _ in asked.async_stream_request(worker.QUESTION):
+    async for _ in asked.async_stream_request(QUESTION):
         pass
 
 
@@ -105,7 +116,7 @@ async def async_decoding(_):
         feed(block)
 
 
-async def calmest(work, units, key=worker.KEY):
+async def calmest(work, units, key=KEY):
     """Give the microseconds of a unit in the calmest round. The history of a chat is short: it begins anew in each."""
     asked, found = chat(key), []
     for _ in range(ROUNDS):
@@ -129,8 +140,8 @@ def main() -> int:
         ("turn, async", 25.0, calmest(async_turn, TURNS)),
         ("piece", 0.5, piece(stream, decoding)),
         ("piece, async", 1.0, piece(async_stream, async_decoding)),
-        ("turn, a pool of one key", None, calmest(turn, TURNS, AKPool([worker.KEY]))),
-        ("turn, a pool of one key, async", None, calmest(async_turn, TURNS, AKPool([worker.KEY]))),
+        ("turn, a pool of one key", None, calmest(turn, TURNS, AKPool([KEY]))),
+        ("turn, a pool of one key, async", None, calmest(async_turn, TURNS, AKPool([KEY]))),
     ]
     above = False
     for name, goal, measure in rows:
