@@ -193,11 +193,15 @@ class Chat:
         **more: Any,
     ) -> Asked:
         """Make the turn that asks `question`; `more` goes to the turn as it is."""
+        from skk.turns import ChatTurn
+
+        from .plan import Asked
+
         options = split_options(given)
         options.sending = {**self._sending, **options.sending}
         ours = {**self._ours, **_checked(options.ours)}
         plan = self._plan(options, streamed)
-        turn = plan.turn(
+        turn = ChatTurn(
             self._history,
             question,
             plan.head,
@@ -214,7 +218,7 @@ class Chat:
             max_tokens=plan.max_tokens,
             **{"done": self._tally.finish, **more},
         )
-        return plan.asked(turn, options, ours, plan.toolbox)
+        return Asked(turn, options, ours, plan.toolbox)
 
     def _pieces(self, asked: Asked) -> Generator[str] | Steps:
         """Send it; the texts of all steps come while they come."""

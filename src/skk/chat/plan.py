@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from skk.errors import AnswerFormatError
 from skk.messages import encode, message
-from skk.turns import ChatTurn, answer_limit
+from skk.turns import answer_limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,29 +14,11 @@ if TYPE_CHECKING:
     from skk.messages import Answer, Message
     from skk.tools import AnswerFormat, Toolbox
     from skk.transport import Options
+    from skk.turns import ChatTurn
 
     Shape = Callable[[Answer], Answer]
 
 __all__ = ["Asked", "Plan"]
-
-
-class Asked:
-    """A request on its way.
-
-    Attributes:
-        turn: what is asked.
-        options: how it is sent.
-        toolbox: the Python functions among the tools; None if there are none.
-        on_tool: asked about each call.
-        most_rounds: how often the model may call tools.
-    """
-
-    def __init__(self, turn: ChatTurn, options: Options, ours: Mapping[str, Any], toolbox: Toolbox | None) -> None:
-        self.turn = turn
-        self.options = options
-        self.toolbox = toolbox
-        self.on_tool = ours.get("on_tool")
-        self.most_rounds = ours.get("max_tool_rounds", 10)
 
 
 class Plan:
@@ -54,9 +36,6 @@ class Plan:
         next_head: the same after a round of tools; None where it is no other.
         toolbox: the tools, where Python functions are among them.
     """
-
-    # What is made with a plan: an import in each request would cost 0.5 µs.
-    asked, turn = Asked, ChatTurn
 
     def __init__(self, body: dict[str, Any], built: dict[Any, tuple[Any, Any]]) -> None:
         self.model: str = body["model"]
@@ -125,3 +104,22 @@ def _built(built: dict[Any, tuple[Any, Any]], make: Callable[[Any], Any], source
     if found is None or found[0] != source:
         found = built[make] = source, make(source)
     return found[1]
+
+
+class Asked:
+    """A request on its way.
+
+    Attributes:
+        turn: what is asked.
+        options: how it is sent.
+        toolbox: the Python functions among the tools; None if there are none.
+        on_tool: asked about each call.
+        most_rounds: how often the model may call tools.
+    """
+
+    def __init__(self, turn: ChatTurn, options: Options, ours: Mapping[str, Any], toolbox: Toolbox | None) -> None:
+        self.turn = turn
+        self.options = options
+        self.toolbox = toolbox
+        self.on_tool = ours.get("on_tool")
+        self.most_rounds = ours.get("max_tool_rounds", 10)
