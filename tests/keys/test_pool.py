@@ -475,6 +475,26 @@ def test_what_the_service_wants_tried_again_is(make, clock):
     assert ((1, 0), KEYS[0]) == ((place.look() and books(pool)), place.secret.reveal())
 
 
+def test_who_is_interrupted_while_he_joins_the_queue_is_out_of_it():
+    """Ctrl-C may come before he has his place; the next call has the key."""
+    looks = 99
+
+    def clock():
+        nonlocal looks
+        looks -= 1
+        if looks == 0:
+            raise KeyboardInterrupt
+        return 0.0
+
+    pool = AKPool(KEYS[:1], max_concurrency=1, clock=clock)
+    held = lease_of(pool)
+    looks = 2  # the second one is in the queue
+    with pytest.raises(KeyboardInterrupt):
+        place_in(pool)
+    held.served(None)
+    assert (0, 0) == books(pool)
+
+
 @pytest.mark.parametrize("left", [RuntimeError, GeneratorExit, KeyboardInterrupt])
 def test_a_lease_that_is_left_early_says_nothing(pool, left):
     """A consumer who goes away has learnt nothing of the key, and gives its place back."""

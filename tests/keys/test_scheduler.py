@@ -664,14 +664,15 @@ def test_a_limit_told_in_words_is_kept():
     assert ("a", 500.0) == (key_of(ticket), desk.scheduler.states(6.1)[0].models["m"].tokens.per_second)
 
 
-def test_a_limit_told_in_words_may_be_missed_by_less_than_a_token():
+@pytest.mark.parametrize(("used", "wait"), [(27000, 0.0004), (26999, 0.02)])
+def test_a_limit_told_in_words_may_be_missed_by_less_than_a_token(used, wait):
     """Used and requested are rounded: where they make just the limit, the day's limit beside it paces nothing."""
     desk = Desk("a")
     day = Limits(20_000_000, 19_990_000, 43.2, 0.002)
     desk.settle(desk.ask(), Seen(Outcome.OK, None, day))
-    refusal = {"exact": True, "which": "tokens", "tokens": day, "stated": Stated(30000, 27000, 3000, 60.0)}
+    refusal = {"exact": True, "which": "tokens", "tokens": day, "stated": Stated(30000, used, 3000, 60.0)}
     ticket = desk.ask(characters=4 * 2984)
-    desk.settle(ticket, limited(0.0004, **refusal))
+    desk.settle(ticket, limited(wait, **refusal))
     desk.dispatch(0.1)
     assert ["a", "a", "a"] == [key_of(ticket), key_of(desk.ask(chat=1)), key_of(desk.ask(chat=2))]
 
@@ -754,6 +755,16 @@ def test_headers_are_read_where_they_matter(seen, later, others, ample, at_ease)
     for _ in range(others):
         desk.ask()
     assert at_ease == desk.scheduler.at_ease(desk.now + later, second.lease, ample=ample)
+
+
+def test_a_key_that_comes_back_slowly_reads_its_headers():
+    """They end the slow start, so they are no matter of ease."""
+    desk = Desk("a")
+    desk.settle(desk.ask(), AMPLE)
+    ticket = desk.ask(patience=200.0)
+    desk.settle(ticket, limited(100.0))
+    desk.dispatch(101.0)
+    assert ("a", False) == (key_of(ticket), desk.scheduler.at_ease(desk.now, ticket.lease, ample=True))
 
 
 # ---------------------------------------------------------------------- nobody is held up by others

@@ -7,6 +7,7 @@ import logging
 import os
 import pathlib
 import signal
+import socket
 import socketserver
 import subprocess
 import sys
@@ -566,6 +567,47 @@ def test_nobody_waits_long_for_a_connection(slow_redis):
     assert one.now - started < 0.5
 
 
+@pytest.fixture
+def fragile(redis):
+    """The way to Redis, until it has carried so many scripts as `left` says."""
+
+    def carry_back(there, here):
+        with contextlib.suppress(OSError):
+            while answer := there.recv(99_999):
+                here.sendall(answer)
+
+    class Carrying(socketserver.BaseRequestHandler):
+        def handle(self):
+            with socket.create_connection(("127.0.0.1", redis.port)) as there:
+                back = threading.Thread(target=carry_back, args=(there, self.request))
+                back.start()
+                while asked := self.request.recv(99_999):
+                    self.server.left -= b"EVAL" in asked
+                    if self.server.left < 0:
+                        break
+                    there.sendall(asked)
+                there.shutdown(socket.SHUT_RDWR)
+                back.join()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Carrying) as server:
+        server.daemon_threads = True
+        server.url, server.left = f"redis://127.0.0.1:{server.server_address[1]}/0", 1000
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}).start()
+        yield server
+        server.shutdown()
+
+
+def test_a_lease_of_a_redis_that_goes_meanwhile_counts_for_nothing(fragile, redis):
+    """It is gone before the process could say what it knows: its numbers would confuse the process's own books."""
+    one = Process(fragile)
+    one.settle(one.ask()[0], requests=limit(100, 50))
+    with redis.client() as client:
+        (name,) = client.keys(f"skk:*:{MODEL}")
+        client.hset(name, mapping={"seq": 150_000, "born": "1.000000"})
+    fragile.left = 1
+    assert 100 > one.ask()[0].number
+
+
 def test_a_connection_that_was_cut_while_nobody_used_it_is_made_anew(process, redis, log):
     """Servers and what stands between cut those that are idle: it is no reason to go on alone."""
     one, other = process(), process()
@@ -577,7 +619,9 @@ def test_a_connection_that_was_cut_while_nobody_used_it_is_made_anew(process, re
     assert [] == log()
 
 
-@pytest.mark.parametrize("share", ["http://:hush@host", "hush", "", "redis://:hush@host:port/0"])
+@pytest.mark.parametrize(
+    "share", ["http://:hush@host", "hush", "", "redis://:hush@host:port/0", "redis://:hush@host/0?socket_timout=1"]
+)
 def test_what_is_no_address_is_refused_at_once(share):
     """The error names it without the password."""
     with pytest.raises(ConfigurationError) as caught:
@@ -685,6 +729,16 @@ def test_after_a_change_the_pool_moves_to_those_with_the_same_keys(change, proce
     stays.settle(stays.ask()[0], Outcome.REJECTED)
     getattr(moved.scheduler, change)(moved.now, Secret(KEYS[2]))
     assert 0 not in names(lease for _ in range(4) for lease in moved.ask())
+
+
+def test_a_key_that_is_there_already_changes_nothing(process, redis):
+    """Its leases end in the books that they began in."""
+    one = process()
+    (lease,) = one.ask()
+    one.scheduler.add(one.now, Secret(KEYS[0]))
+    one.settle(lease)
+    with redis.client() as client:
+        assert [] == [name for name in client.keys("*:leases") if client.zcard(name)]
 
 
 def test_what_is_known_goes_along(process):

@@ -54,7 +54,7 @@ class Hidden(Bucket):
             self._limit, self._low, self._high, self.rate = limit, 0.0, INFINITE, None
         short, grain = used + stated.requested - limit, EXACT if exact else WHOLE
         low = max(0.0, (short - ROUNDING) / (wait + EXACT))
-        high = (short + ROUNDING) / (wait - grain) if wait > grain else INFINITE
+        high = (short + ROUNDING) / (wait - grain) if wait > grain and short > -ROUNDING else INFINITE
         if low > self._high or high < self._low:  # the rate has changed
             self._low, self._high = 0.0, INFINITE
         self._low, self._high = max(self._low, low), min(self._high, high)

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Link", "Names"]
 
-# Seconds: to connect to one address, to wait for an answer, until a Redis that was away is asked again; and for all
+# Seconds: to connect to one address, and to wait for an answer; until a Redis that was away is asked again; and for all
 # that comes before the first answer: a name may have many addresses, and nobody knows how long it is looked up.
-CONNECTING, ANSWERING, PAUSE, OPENING = 0.05, 0.25, 1.0, 0.3
+WAITING, PAUSE, OPENING, RETURNING = 0.25, 1.0, 0.3, 0.01
 
 logger = logging.getLogger("skk")
 
@@ -122,7 +122,7 @@ class Link:
                 return line
         opening, patience = self._opening, 0.0
         if opening is None:
-            opening, patience = _Opening(self._make()), OPENING
+            opening, patience = _Opening(self._make()), OPENING if self.up else RETURNING
             self._opening = opening
         if not opening.over.wait(patience):
             raise TimeoutError("it takes its time to connect")
@@ -177,12 +177,14 @@ def _read(url: str) -> Callable[[], Any]:
     try:
         pool = redis.ConnectionPool.from_url(
             url,
-            socket_connect_timeout=CONNECTING,
-            socket_timeout=ANSWERING,
+            socket_connect_timeout=WAITING,
+            socket_timeout=WAITING,
             retry=Retry(NoBackoff(), 0),
             protocol=2,
         )
-        return partial(pool.connection_class, **pool.connection_kwargs)
+        make = partial(pool.connection_class, **pool.connection_kwargs)
+        make()  # knows which options there are; it connects later
+        return make
     except (ValueError, TypeError, AttributeError):
         raise ConfigurationError(
             mark("share= is no address of a Redis ({address}): it looks like redis://host:6379/0"),

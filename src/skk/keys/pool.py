@@ -256,10 +256,14 @@ class AKPool:
         scheduler = self._scheduler
         alone = scheduler.idle
         ticket = scheduler.submit(now, *asked)
-        if alone:
-            scheduler.serve(now, ticket)
-        if ticket.lease is None:
-            self._step(ticket)
+        try:
+            if alone:
+                scheduler.serve(now, ticket)
+            if ticket.lease is None:
+                self._step(ticket)
+        except BaseException:  # Ctrl-C while Redis is asked
+            self._gone.append(ticket)
+            raise
         return ticket
 
     def _step(self, mine: Ticket | None = None) -> None:

@@ -177,10 +177,11 @@ class Scheduler:
     def at_ease(self, now: float, lease: Lease, *, ample: bool = False) -> bool:
         """Whether headers need not be read: nobody waits, and what they stated a moment ago left more than half.
 
-        An attempt that is alone on its key needs no moment ago: `ample` says that its own headers leave so much.
+        An attempt that is alone on its key needs no moment ago: `ample` says that its own headers leave so much. But
+        a key that starts slowly is waiting for headers.
         """
         lane = lease.lane
-        sure = now < lane.looked_at + EASE or (ample and lane.in_flight == 1)
+        sure = now < lane.looked_at + EASE or (ample and lane.in_flight == 1 and lane.window == INFINITE)
         return sure and not self._desks[lease.ticket.model].queue.order and lane.is_ample()
 
     def headers(self, now: float, lease: Lease, seen: Seen) -> None:

@@ -121,8 +121,9 @@ class SharedScheduler(Scheduler):
     # ------------------------------------------------------------------ keys
     def add(self, now: float, identity: Hashable) -> None:
         """Add a key: the pool moves to the books of those who have it too."""
-        super().add(now, identity)
-        self._move(now)
+        if identity not in self._keys:
+            super().add(now, identity)
+            self._move(now)
 
     def remove(self, now: float, identity: Hashable) -> None:
         """Remove a key: the pool moves to the books of those who have it no more either."""
@@ -246,10 +247,14 @@ class SharedDesk(Desk):
         told, born, *words = answer.split()
         taken = Taken(born, lanes, words, now, cost) if told == "taken" else None
         back = taken is not None and bool(self._seen) and taken.seq <= self._seen[-1]  # to an older state
-        if (born != self.born or back) and self._meet(now, born) and self._link.up:
-            self.booking = taken
-            self.cancel(now)  # it was given without what is known here
-            return self._ask(now, ticket, offered, out)
+        if born != self.born or back:
+            knows = self._meet(now, born)
+            if not self._link.up:  # it has gone meanwhile
+                return False
+            if knows:
+                self.booking = taken
+                self.cancel(now)  # it was given without what is known here
+                return self._ask(now, ticket, offered, out)
         if taken is not None:
             taken.ticket = ticket
             taken.lane.elsewhere = max(0, taken.count - 1 - taken.lane.in_flight)
