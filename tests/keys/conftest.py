@@ -139,8 +139,8 @@ class Run:
         kind = outcome(reply.status or None, reply.code, reply.type, reply.text)
         if reply.status < 0:
             kind = Outcome.TIMEOUT
-        usage = {"characters": ticket.characters, "prompt_tokens": reply.prompt_tokens}
-        seen = read(kind, reply.headers, reply.text, type=reply.type, **usage)
+        seen = read(kind, reply.headers, reply.text, type=reply.type)
+        seen.prompt_tokens = reply.prompt_tokens
         verdict = self.scheduler.settle(self.now, lease, seen)
         if verdict is Verdict.AGAIN:
             self.scheduler.requeue(self.now, ticket)

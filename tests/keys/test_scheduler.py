@@ -532,7 +532,7 @@ def test_what_surrounds_short_texts_makes_long_ones_no_cheaper():
     for _ in range(10):
         for characters, tokens in ((10080, 2500), (480, 100)):  # four to a token, and eighty around them
             ticket = desk.ask(characters=characters)
-            desk.settle(ticket, Seen(Outcome.OK, characters=characters, prompt_tokens=tokens))
+            desk.settle(ticket, Seen(Outcome.OK, prompt_tokens=tokens))
     assert 2516 == pytest.approx(desk.ask(characters=10080).lease.cost, rel=0.01)
 
 
@@ -541,7 +541,7 @@ def test_what_a_token_is_is_learnt_anew():
     desk = Desk("a")
     for tokens, times in ((1000, 500), (2000, 40)):
         for _ in range(times):
-            desk.settle(desk.ask(characters=4000), Seen(Outcome.OK, characters=4000, prompt_tokens=tokens))
+            desk.settle(desk.ask(characters=4000), Seen(Outcome.OK, prompt_tokens=tokens))
     assert 2016 == pytest.approx(desk.ask(characters=4000).lease.cost, rel=0.02)
 
 

@@ -146,7 +146,7 @@ def test_a_booking_serves_who_it_was_made_for(process):
     one.settle(first, tokens=Limits(1000, 0, 1.0, 0.002))
     long, short = one.submit(max_tokens=190), one.submit(max_tokens=170)
     one.look()
-    one.settle(second, characters=400, prompt_tokens=200)
+    one.settle(second, prompt_tokens=200)
     assert one.wait_for(long) is not None
     assert short.lease is None
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from skk.errors import ChatRequestError, InvalidResponseError
-from skk.failure import CallerFailed
+from skk.failure import CallerFailed, Failure, Kind
 from skk.history import History
 from skk.messages import Answer, decode, message
 from skk.turns import DONE, ChatTurn
@@ -65,9 +65,10 @@ class TestPrepare:
         """What a failed attempt brought is forgotten."""
         turn = turn_of(history)
         turn.prepare()
-        turn.absorb([piece("no")])
+        turn.absorb([{**piece(""), "usage": {"total_tokens": 7}}])
+        turn.judge(Failure(Kind.UNREACHABLE, ChatRequestError("gone")), True, 0.0)
         turn.prepare()
-        assert turn.partial == ""
+        assert turn.usage is None
         turn.absorb([piece("51", "stop")])
         turn.commit()
         assert turn.answer == "51"

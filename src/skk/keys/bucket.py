@@ -141,14 +141,16 @@ class Ledger:
                 bucket.at = now
                 if 2 * bucket.slack > reach:
                     reach = 2 * bucket.slack
-        recent = self._recent
-        while recent and recent[0][0] < now - reach:
-            self._near -= recent.popleft()[1]
+        recent, unanswered = self._recent, self._open
+        if unanswered:
+            while recent and recent[0][0] < now - reach:
+                self._near -= recent.popleft()[1]
+        else:
+            recent.clear()  # all of it has arrived
         near = self._near if recent else 0.0
         recent.append((now, cost))
         self._near = near + cost
         self.gross += cost
-        unanswered = self._open
         self._open = unanswered + cost
         return self.gross, near if near < unanswered else unanswered  # noqa: FURB136
 
@@ -178,12 +180,6 @@ class Ledger:
         if number >= self._latest_void:
             return 0.0
         return sum([cost for voided, cost in self._voids if voided > number])
-
-    def calm(self) -> None:
-        """Tell every bucket of a success."""
-        for bucket in self.buckets:
-            if bucket.slack > LEAST_SLACK:
-                bucket.calm()
 
     def absorb(self, other: Ledger) -> None:
         """Become the ledger of another account as well: the two have turned out to be one."""

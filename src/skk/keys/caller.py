@@ -30,6 +30,9 @@ __all__ = ["Held", "Place", "is_passing"]
 # Seconds that a user's hook must want at least, or the key is taken not to rest at all.
 _SHORTEST_REST = 0.5
 
+# The headers that state limits.
+_REQUESTS, _TOKENS = LIMITS
+
 
 class Place:
     """One request's place in the queue, from its first attempt to its last.
@@ -62,11 +65,8 @@ class Place:
 
     def lease(self) -> Lease | None:
         """Give the lease that the ticket has got, if it has: nobody else takes it."""
-        attempt, pool = self.ticket.lease, self._pool
-        if attempt is None:
-            return None
-        self.left -= pool._clock() - self.since  # noqa: SLF001  # ours
-        return Held(pool, self, attempt)
+        attempt = self.ticket.lease
+        return None if attempt is None else Held(self._pool, self, attempt)
 
     def look(self, kick: Callable[[], object] | None = None) -> Lease | float:
         """Give a lease, or the seconds after which to look again at the latest.
@@ -115,7 +115,7 @@ class Held(Lease):
         pool._scheduler.sent(pool._clock(), self._attempt)  # noqa: SLF001  # two assignments: no lock
 
     def heard(self, headers: Mapping[bytes, bytes]) -> None:
-        if LIMITS.isdisjoint(headers):
+        if _REQUESTS not in headers and _TOKENS not in headers:
             return
         pool = self._pool
         if not pool._scheduler.at_ease(pool._clock(), self._attempt, ample=is_ample(headers)):  # noqa: SLF001  # no lock
@@ -124,8 +124,9 @@ class Held(Lease):
 
     def served(self, usage: Mapping[str, Any] | None) -> None:
         self._over = True
-        seen = Seen(Outcome.OK, characters=self._place.ticket.characters)
+        seen = _SERVED
         if usage is not None:
+            seen = Seen(Outcome.OK)
             prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
             seen.prompt_tokens = prompt if isinstance(prompt, int) else 0
             seen.completion_tokens = completion if isinstance(completion, int) else 0
@@ -134,6 +135,7 @@ class Held(Lease):
     def report(self, failure: Failure) -> bool:
         self._over = True
         pool, place = self._pool, self._place
+        place.left -= self._attempt.at - place.since
         wish = pool._told_of(place, failure)  # noqa: SLF001
         if failure.kind is Kind.BARRED and isinstance(failure.error, ChatRequestError):
             pool._barred[place.ticket.model] = copy(failure.error)  # noqa: SLF001
@@ -160,6 +162,8 @@ def is_passing(seen: Seen) -> bool:
         seen.kind is Outcome.REST and (seen.wait or 0.0) < _SHORTEST_REST
     )
 
+
+_SERVED = Seen(Outcome.OK)
 
 _OUTCOMES = {
     Kind.RATE_LIMITED: Outcome.LIMITED,

@@ -19,7 +19,7 @@ from .ticket import Lease, Refusal, Ticket, Why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from .evidence import Seen
 
@@ -49,11 +49,12 @@ class Desk:
         stirred: whether something has changed since the last look that may let a call go.
         wake: when to look again if nothing changes.
         granted: the number of the last lease for this model.
+        answer: tokens that an answer may have, where the request does not limit it.
     """
 
     __slots__ = (
         *("model", "queue", "lanes", "windows", "stirred", "wake", "granted", "_cooling", "_uneven"),
-        *("_ratio", "_counted", "_answer", "_accounts"),
+        *("_ratio", "_characters", "_tokens", "answer", "_accounts"),
     )
 
     def __init__(self, model: str) -> None:
@@ -67,8 +68,8 @@ class Desk:
         self._cooling = -INFINITE  # no lane ends its rest before this
         self._uneven = False  # limits of tokens are known, so requests differ in what they need
         self._ratio = FIRST_RATIO
-        self._counted = 0.0, 0.0  # characters, and their tokens
-        self._answer = FIRST_ANSWER
+        self._characters = self._tokens = 0.0  # those, and what they were counted as
+        self.answer = FIRST_ANSWER
         self._accounts: dict[tuple[str, str, int], Lane] = {}  # who was first of an organisation to state a limit
 
     def open(self, now: float, key: Key) -> Lane:
@@ -86,9 +87,8 @@ class Desk:
         self._accounts = {name: lane for name, lane in self._accounts.items() if lane.key is not key}
         self.stirred = True
 
-    def join(self, ticket: Ticket, max_tokens: int | None) -> None:
+    def join(self, ticket: Ticket) -> None:
         """Let a new call wait."""
-        ticket.answer = self._answer if max_tokens is None else max_tokens
         queue = self.queue
         if self._uneven or not queue.order or queue[0].tried or queue[0].asked:
             self.stirred = True
@@ -150,7 +150,7 @@ class Desk:
             place += 1
         self.wake = wake
 
-    def choose(self, ticket: Ticket, now: float, turn: int, booked: set[Lane]) -> tuple[Lane | None, float]:
+    def choose(self, ticket: Ticket, now: float, turn: int, booked: Collection[Lane]) -> tuple[Lane | None, float]:
         """Give the first lane in rotation that may serve now, or the one that will be the first to."""
         lanes = self.lanes
         if ticket.tried:
@@ -275,13 +275,15 @@ class Desk:
     def count(self, seen: Seen, ticket: Ticket) -> None:
         """Learn from an answer's usage what a token is, and how long answers are."""
         if seen.prompt_tokens:
-            characters, tokens = self._counted
-            characters, tokens = characters * LEFT + seen.characters, tokens * LEFT + seen.prompt_tokens
-            self._counted = characters, tokens
-            self._ratio = min(MOST_RATIO, max(LEAST_RATIO, characters / tokens))
+            self._characters = characters = self._characters * LEFT + ticket.characters
+            self._tokens = tokens = self._tokens * LEFT + seen.prompt_tokens
+            ratio = characters / tokens
+            usual = LEAST_RATIO <= ratio <= MOST_RATIO
+            self._ratio = ratio if usual else min(MOST_RATIO, max(LEAST_RATIO, ratio))
         if seen.completion_tokens:
-            longer = seen.completion_tokens > self._answer
-            self._answer = self._answer * ANSWER_STEP if longer else max(1.0, self._answer / ANSWER_STEP)
+            answer = self.answer
+            answer = answer * ANSWER_STEP if seen.completion_tokens > answer else answer / ANSWER_STEP
+            self.answer = answer if answer > 1.0 else 1.0  # noqa: FURB136
 
     def forget_queue(self) -> None:
         """Start with an empty queue."""

@@ -94,15 +94,14 @@ class Seen:
         organization: whose limits these are.
         stated: the figures in the text of a refusal.
         places: whether it was too many at once (True) or too many in a while (False); None if nobody says.
-        characters: how long the request was.
-        prompt_tokens: what the service counted for it; 0 if it did not say.
+        prompt_tokens: what the service counted for the request; 0 if it did not say.
         completion_tokens: the same of its answer.
         text: what the service said, for `Scheduler.states`.
     """
 
     __slots__ = (
         *("kind", "requests", "tokens", "wait", "exact", "which", "organization", "stated", "places"),
-        *("characters", "prompt_tokens", "completion_tokens", "text"),
+        *("prompt_tokens", "completion_tokens", "text"),
     )
 
     def __init__(
@@ -117,7 +116,6 @@ class Seen:
         organization: str | None = None,
         stated: Stated | None = None,
         places: bool | None = None,
-        characters: float = 0,
         prompt_tokens: int = 0,
         completion_tokens: int = 0,
         text: str = "",
@@ -131,7 +129,6 @@ class Seen:
         self.organization = organization
         self.stated = stated
         self.places = places
-        self.characters = characters
         self.prompt_tokens = prompt_tokens
         self.completion_tokens = completion_tokens
         self.text = text
@@ -182,7 +179,7 @@ _NAMES = {
 
 # What headers that state limits hold: each limit, and what is left of it.
 _LEFT = {_LIMIT_R.encode(): _REMAINING_R.encode(), _LIMIT_T.encode(): _REMAINING_T.encode()}
-LIMITS = frozenset(_LEFT)
+LIMITS = tuple(_LEFT)
 
 
 def is_ample(headers: Mapping[bytes, bytes]) -> bool:
@@ -215,9 +212,6 @@ def read(
     *,
     wall: float = 0.0,
     type: str = "",
-    characters: float = 0,
-    prompt_tokens: int = 0,
-    completion_tokens: int = 0,
 ) -> Seen:
     """Read what an answer or a refusal shows.
 
@@ -227,9 +221,6 @@ def read(
         text: the message in a refusal's body.
         wall: the time of day, in seconds since 1970; used only where the answer has no date of its own.
         type: the type in a refusal's body: "requests" or "tokens".
-        characters: how long the request was.
-        prompt_tokens: what its usage says.
-        completion_tokens: the same of the answer.
     """
     get = headers.get
     clock = Clock(get("date"), wall)
@@ -242,9 +233,6 @@ def read(
         requests,
         tokens,
         organization=get(_ORGANIZATION),
-        characters=characters,
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
         text=text,
     )
     if kind is Outcome.LIMITED:

@@ -6,7 +6,7 @@ the lane's own: services count by model.
 
 from __future__ import annotations
 
-from .bucket import INFINITE, Bucket, Ledger
+from .bucket import INFINITE, LEAST_SLACK, Bucket, Ledger
 from .evidence import Limits, Outcome, Seen
 from .felt import Felt
 from .hidden import Hidden
@@ -264,7 +264,9 @@ class Lane:
         elif self.places.count is not None:
             self.measure()
         for account in (self.requests, self.tokens):
-            account.ledger.calm()
+            for bucket in account.ledger.buckets:
+                if bucket.slack > LEAST_SLACK:
+                    bucket.calm()
             if account.felt is not None:
                 account.felt.served(waited_for=waited_for)
 

@@ -248,18 +248,18 @@ class AKPool:
         """
         now = self._clock()
         ends_at = now + patience
-        deadline = min(ends_at, now + self.max_wait)
+        deadline = now + self.max_wait
+        if ends_at < deadline:
+            deadline = ends_at
         ticket = self._do(self._join, now, model or "", caller, characters, max_tokens, deadline, retries)
         return Place(self, ticket, now, self.max_wait, ends_at)
 
     def _join(self, now: float, *asked: Any) -> Ticket:
         scheduler = self._scheduler
-        alone = scheduler.idle
-        ticket = scheduler.submit(now, *asked)
+        ticket = scheduler.ticket(now, *asked)
         try:
-            if alone:
-                scheduler.serve(now, ticket)
-            if ticket.lease is None:
+            if not scheduler.serve(now, ticket):
+                scheduler.join(ticket)
                 self._step(ticket)
         except BaseException:  # Ctrl-C while Redis is asked
             self._gone.append(ticket)

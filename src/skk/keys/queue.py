@@ -49,14 +49,23 @@ class FairQueue:
 
     def join(self, ticket: Ticket) -> None:
         """Give a new ticket its place."""
-        start = self._ends.get(ticket.chat, 0.0)
+        self._start(ticket)
+        self.rejoin(ticket)
+
+    def pass_by(self, ticket: Ticket) -> None:
+        """Learn that a new ticket is served before it could wait: there is nobody else."""
+        self._virtual = self._start(ticket)
+
+    def _start(self, ticket: Ticket) -> float:
+        ends, chat = self._ends, ticket.chat
+        start = ends.get(chat, 0.0)
         if start < self._virtual:
             start = self._virtual
         ticket.start = start
-        self._ends[ticket.chat] = start + 1.0
-        if len(self._ends) > MOST_CHATS:
-            self._ends = {chat: end for chat, end in self._ends.items() if end > self._virtual}
-        self.rejoin(ticket)
+        ends[chat] = start + 1.0
+        if len(ends) > MOST_CHATS:
+            self._ends = {chat: end for chat, end in ends.items() if end > self._virtual}
+        return start
 
     def rejoin(self, ticket: Ticket) -> None:
         """Put a ticket back in the place that it had."""

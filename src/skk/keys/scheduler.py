@@ -86,20 +86,43 @@ class Scheduler:
         retries: int | None = None,
     ) -> Ticket:
         """Let a call wait for a key; `dispatch` says when it has one."""
-        desk = self._desks.get(model) or self._open(now, model)
-        self._tickets += 1
-        retries = self._max_retries if retries is None else retries
-        ticket = Ticket(self._tickets, model, chat, characters, 0.0, deadline, retries)
-        desk.join(ticket, max_tokens)
+        ticket = self.ticket(now, model, chat, characters, max_tokens, deadline, retries)
+        self.join(ticket)
         return ticket
 
-    def serve(self, now: float, ticket: Ticket) -> None:
-        """Give a lease to a ticket that waits alone, if a key is free: what `dispatch` would do, in half the time."""
+    def ticket(
+        self,
+        now: float,
+        model: str,
+        chat: Hashable,
+        characters: float,
+        max_tokens: int | None,
+        deadline: float,
+        retries: int | None = None,
+    ) -> Ticket:
+        """Give a call its ticket; it waits once it has joined."""
+        desk = self._desks.get(model) or self._open(now, model)
+        self._tickets += 1
+        answer = desk.answer if max_tokens is None else max_tokens
+        retries = self._max_retries if retries is None else retries
+        return Ticket(self._tickets, model, chat, characters, answer, deadline, retries)
+
+    def join(self, ticket: Ticket) -> None:
+        """Let a new ticket wait."""
+        self._desks[ticket.model].join(ticket)
+
+    def serve(self, now: float, ticket: Ticket) -> bool:
+        """Give a lease to a new ticket, if nobody waits and a key is free: then it need not join, which is dear."""
+        if not self.idle:
+            return False
         desk = self._desks[ticket.model]
-        lane, at = desk.choose(ticket, now, self._turn, set())
-        if lane is not None and at <= now:
-            self._now = now
-            self._grant(desk.queue.serve(0), lane)
+        lane, at = desk.choose(ticket, now, self._turn, ())
+        if lane is None or at > now:
+            return False
+        desk.queue.pass_by(ticket)
+        self._now = now
+        self._grant(ticket, lane)
+        return True
 
     def dispatch(self, now: float) -> list[Ticket]:
         """Give the tickets that have got a lease, or a refusal."""

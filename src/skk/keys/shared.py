@@ -98,8 +98,9 @@ class SharedScheduler(Scheduler):
         """Whether there is nobody to serve, and no booking that nobody waits for."""
         return super().idle and all(desk.booking is None for desk in self._desks.values())
 
-    def serve(self, now: float, ticket: Ticket) -> None:
+    def serve(self, now: float, ticket: Ticket) -> bool:
         """Leave it to `dispatch`, which asks Redis."""
+        return False
 
     def dispatch(self, now: float) -> list[Ticket]:
         """Give the tickets that have got a lease, or a refusal."""

@@ -140,9 +140,9 @@ class ChatTurn(Turn):
 
     def prepare(self) -> Request:
         """Say what to send."""
-        if self._request is not None:
+        if self.attempts:
             self._draft = Draft(self._on_reasoning)
-        else:
+        if self._request is None:
             data = [m.data for m in self.window()] or [b""]
             data[0] = self._head[:-1] + b',"messages":[' + data[0]
             data[-1] += b"]}"
