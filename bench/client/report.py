@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from statistics import median
 
-from rows import ASYNC, IMPORT, OURS, OURS_AIOHTTP, OURSELVES, ROWS, SDK, SDK_AIOHTTP, SOCKET, STARTS, SYNC, Row
+from rows import ASYNC, IMPORT, LIMITS, OURS, OURS_AIOHTTP, OURSELVES, ROWS, SDK, SDK_AIOHTTP, SOCKET, STARTS, SYNC, Row
 from sides import SIDES
 
 Figures = dict[str, float]  # of a side: see `compared`
@@ -80,8 +80,10 @@ def _goals(found: Found) -> str:
     for row in ROWS:
         cells = [row.name]
         for (side, colour), goal in zip(OURSELVES, row.goals, strict=True):
-            less = _less(found, row, side, colour)
-            cells.append(_number(less) + (f" ({goal:g})" if goal and less else ""))
+            less, most = _less(found, row, side, colour), _less(found, row, LIMITS[side], colour)
+            cells.append(
+                _number(less) + (f" of {_number(most)}" if most else "") + (f" ({goal:g})" if goal and less else "")
+            )
         lines += [cells] if any(cells[1:]) else []
     return _table(lines)
 

@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 SYNC, ASYNC = "sync", "async"
 OURS, OURS_AIOHTTP, SDK, SDK_AIOHTTP = "skk", "skk, aiohttp", "openai", "openai, aiohttp"
+LIMIT, LIMIT_AIOHTTP = "post by hand", "post by hand, aiohttp"
 SOCKET, BARE = "bare socket", "bare interpreter"
 OURSELVES = ((OURS, SYNC), (OURS, ASYNC), (OURS_AIOHTTP, ASYNC))
+LIMITS = {OURS: LIMIT, OURS_AIOHTTP: LIMIT_AIOHTTP}  # what we cannot be ahead of
 STARTS = 3.0  # bare interpreters that a process with our import may cost
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from rows import ASYNC, OURS, OURS_AIOHTTP, SDK, SDK_AIOHTTP, SOCKET, SYNC
+from rows import ASYNC, LIMIT, LIMIT_AIOHTTP, OURS, OURS_AIOHTTP, SDK, SDK_AIOHTTP, SOCKET, SYNC
 
 HERE = Path(__file__).parent
 
@@ -64,6 +64,8 @@ SIDES = (
         "from pydantic_ai import Agent; from pydantic_ai.models.openai import OpenAIChatModel",
         "pydantic-ai-slim[openai]",
     ),
+    Side(LIMIT, "sdk_post", None, peer=False),
+    Side(LIMIT_AIOHTTP, "sdk_post_aiohttp", None, colours=(ASYNC,), peer=False),
     Side("raw httpx", "raw_httpx", None, peer=False),
     Side("raw aiohttp", "raw_aiohttp", "import aiohttp", None, (ASYNC,), peer=False),
     Side(SOCKET, "bare_socket", None, peer=False),

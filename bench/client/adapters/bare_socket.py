@@ -17,6 +17,7 @@ LENGTH = re.compile(rb"content-length: (\d+)")
 
 
 def encoded(role, text):
+    """Give a message as JSON."""
     return json.dumps({"role": role, "content": text}, ensure_ascii=False).encode()
 
 

@@ -14,7 +14,7 @@ from .stream import AsyncStream, Stream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
     from typing import Any, Literal, NoReturn, Self
 
     from skk.history import Window
@@ -29,24 +29,38 @@ __all__ = ["Chat"]
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens", "cached_tokens")
 
+# Steps whose tokens are kept to be added up later.
+_MOST_STEPS = 100
+
 
 class Tally:
     """What a chat's turns tell it. They do not hold the chat: a circle would keep both until the collector comes.
 
     Attributes:
-        spent: the tokens of all steps so far.
         last_answer: the answer of the turn that was completed last.
     """
 
     def __init__(self, last_answer: Answer | None = None) -> None:
-        self.spent = dict.fromkeys(_TOKENS, 0)
+        self._spent = dict.fromkeys(_TOKENS, 0)
+        self._steps: list[Mapping[str, Any]] = []  # what was not added up yet
         self.last_answer = last_answer
         self._lock = allocate_lock()
 
-    def spend(self, tokens: dict[str, int]) -> None:
-        """Add what a step took."""
+    def spend(self, usage: Mapping[str, Any]) -> None:
+        """Note what a step took. It is added up when somebody asks, which most people never do."""
+        self._steps.append(usage)
+        if len(self._steps) > _MOST_STEPS:
+            self.spent()
+
+    def spent(self) -> dict[str, int]:
+        """Give the tokens of all steps so far."""
+        from skk.turns import totals
+
         with self._lock:
-            self.spent = {name: count + tokens[name] for name, count in self.spent.items()}
+            while self._steps:
+                for name, count in totals(self._steps.pop()).items():
+                    self._spent[name] += count
+            return dict(self._spent)
 
     def finish(self, turn: ChatTurn) -> None:
         """Take over a turn that is complete."""
@@ -106,13 +120,14 @@ class Chat:
         self.max_context_tokens = ours.get("max_context_tokens")
         self._model: str | None = split.body.pop("model", None)
         self._image_model: str | None = ours.get("image_model")
-        self._ours = _checked({name: ours[name] for name in PER_REQUEST if name in ours})
+        self._usual = Options()  # what holds for every request
+        self._usual.ours = _checked({name: ours[name] for name in PER_REQUEST if name in ours})
+        self._usual.sending = split.sending
         self._body = split.body
         tools: Any = split.body.get("tools")
         if hasattr(tools, "__iter__") and not isinstance(tools, (str, dict)):
             split.body["tools"] = list(tools)  # as they are now; an iterator serves every request
         self._built: dict[Any, tuple[Any, Any]] = {}
-        self._sending = split.sending
         self._plans: dict[tuple[str, bool], Plan] = {}
         self._tally = Tally()
         self._system: Message | None = None
@@ -189,36 +204,24 @@ class Chat:
         *,
         streamed: bool,
         system: Message | None,
-        shape: Callable[[Answer], Answer] | None = None,
         **more: Any,
     ) -> Asked:
-        """Make the turn that asks `question`; `more` goes to the turn as it is."""
-        from skk.turns import ChatTurn
-
-        from .plan import Asked
-
-        options = split_options(given)
-        options.sending = {**self._sending, **options.sending}
-        ours = {**self._ours, **_checked(options.ours)}
-        plan = self._plan(options, streamed)
-        turn = ChatTurn(
+        """Make the turn that asks `question`; `more` is for `Plan.asked`."""
+        options = self._usual
+        if given:
+            options = split_options(given)
+            options.sending = {**self._usual.sending, **options.sending}
+            options.ours = {**self._usual.ours, **_checked(options.ours)}
+        return self._plan(options, streamed).asked(
+            options,
             self._history,
             question,
-            plan.head,
-            model=plan.model,
             system=system,
+            most=self.max_context_tokens,
             streamed=streamed,
-            next_head=plan.next_head,
-            tools=plan.toolbox,
-            tokens=plan.room(self.max_context_tokens, system),
-            shape=plan.shaping(shape),
-            on_reasoning=ours.get("on_reasoning"),
             spent=self._tally.spend,
-            deadline=ours.get("deadline"),
-            max_tokens=plan.max_tokens,
             **{"done": self._tally.finish, **more},
         )
-        return Asked(turn, options, ours, plan.toolbox)
 
     def _pieces(self, asked: Asked) -> Generator[str] | Steps:
         """Send it; the texts of all steps come while they come."""
@@ -285,7 +288,7 @@ class Chat:
         ``reasoning_tokens`` were thoughts; ``total_tokens``. A stream is counted where the service says what it took:
         at other addresses than OpenAI's, ask for it with ``stream_options={"include_usage": True}``.
         """
-        return Reply(self._tally.spent)
+        return Reply(self._tally.spent())
 
     @property
     def last_partial(self) -> str:
@@ -573,10 +576,10 @@ class Chat:
         from skk.turns import ImageTurn
 
         split = split_options(options, "image")
-        split.sending = {**self._sending, **split.sending}
+        split.sending = {**self._usual.sending, **split.sending}
         given = (split.body.pop("model", None), self._image_model, self._model, DEFAULT_IMAGE_MODEL)
         fields = split.body if count == 1 else {"n": count, **split.body}
-        deadline = {**self._ours, **split.ours}.get("deadline")
+        deadline = {**self._usual.ours, **split.ours}.get("deadline")
         model = next(name for name in given if name is not None)
         return split, ImageTurn(prompt, pictures, model=model, wanted=wanted, fields=fields, deadline=deadline)
 

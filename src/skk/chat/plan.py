@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from skk.errors import AnswerFormatError
 from skk.messages import encode, message
-from skk.turns import answer_limit
+from skk.turns import ChatTurn, answer_limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Any
 
+    from skk.history import History
     from skk.messages import Answer, Message
     from skk.tools import AnswerFormat, Toolbox
     from skk.transport import Options
-    from skk.turns import ChatTurn
 
     Shape = Callable[[Answer], Answer]
 
@@ -68,6 +68,44 @@ class Plan:
                 body["tool_choice"] = {**choice, "allowed_tools": {**allowed, "mode": "auto"}}
             self.next_head = encode(body)
 
+    def asked(
+        self,
+        options: Options,
+        history: History,
+        question: tuple[Message, ...],
+        *,
+        system: Message | None,
+        most: int | None,
+        shape: Shape | None = None,
+        **more: Any,
+    ) -> Asked:
+        """Make the turn that asks `question`; `more` goes to it as it is.
+
+        Args:
+            options: what holds for this request.
+            history: where the turn is added.
+            question: the messages that ask.
+            system: the message that goes before all others.
+            most: how many tokens may be sent; None for any number.
+            shape: makes the answer that the caller sees.
+        """
+        turn = ChatTurn(
+            history,
+            question,
+            self.head,
+            model=self.model,
+            system=system,
+            next_head=self.next_head,
+            tools=self.toolbox,
+            tokens=self.room(most, system),
+            shape=self.shaping(shape),
+            on_reasoning=options.ours.get("on_reasoning"),
+            deadline=options.ours.get("deadline"),
+            max_tokens=self.max_tokens,
+            **more,
+        )
+        return Asked(turn, options, self.toolbox)
+
     def room(self, most: int | None, system: Message | None) -> tuple[int, Callable[[Message], int]] | None:
         """Give how many tokens are left for the history and the question, and what counts them; None for no limit."""
         if most is None:
@@ -113,13 +151,22 @@ class Asked:
         turn: what is asked.
         options: how it is sent.
         toolbox: the Python functions among the tools; None if there are none.
-        on_tool: asked about each call.
-        most_rounds: how often the model may call tools.
     """
 
-    def __init__(self, turn: ChatTurn, options: Options, ours: Mapping[str, Any], toolbox: Toolbox | None) -> None:
+    __slots__ = ("options", "toolbox", "turn")
+
+    def __init__(self, turn: ChatTurn, options: Options, toolbox: Toolbox | None) -> None:
         self.turn = turn
         self.options = options
         self.toolbox = toolbox
-        self.on_tool = ours.get("on_tool")
-        self.most_rounds = ours.get("max_tool_rounds", 10)
+
+    @property
+    def on_tool(self) -> Any:
+        """Who is asked about each call."""
+        return self.options.ours.get("on_tool")
+
+    @property
+    def most_rounds(self) -> int:
+        """How often the model may call tools."""
+        most: int = self.options.ours.get("max_tool_rounds", 10)
+        return most

@@ -218,9 +218,9 @@ class History:
         """
         state = self._state
         messages = (state.messages if snapshot is None else snapshot) + (question + steps)  # one copy
-        places: Sequence[int] = range(len(messages))
         if not self._tools and state.limit is None and tokens is None:
             return messages
+        places: Sequence[int] = range(len(messages))
         fixed = len(question) + len(steps)
 
         def leave_out(ranges: Ranges, reason: str) -> None:
@@ -249,14 +249,15 @@ class History:
         asked, reply = record.asked, record.reply
         with self._lock:
             state = self._state
-            self._tools = self._tools or any(m.calls for m in asked + reply)
+            turn = asked + reply
+            self._tools = self._tools or any(m.calls for m in turn)
             change = Change(state.messages, record.beside)
-            change.add(asked + reply)
+            change.add(turn)
             if state.limit is not None and len(change.messages) > state.limit:
                 if state.trim_to is not None:  # cut where the request was cut too: the answer does not move the cut
                     self._cut(change, len(change.messages) - len(reply) - state.trim_to, stay=len(reply))
                 self._cut(change, len(change.messages) - state.limit)
-            if self._warned or not state.limit or change.messages[-1:] == (asked + reply)[-1:]:
+            if self._warned or not state.limit or change.messages[-1:] == turn[-1:]:
                 self._state = state.after(change, state.limit, state.trim_to)
                 return
             self._warned = True

@@ -6,7 +6,7 @@ Nothing here remembers, and nothing here knows the wire.
 
 from __future__ import annotations
 
-from .answer import Answer, Reply
+from .answer import Answer, Reply, dressed
 from .message import (
     Message,
     assistant_msg,
@@ -29,6 +29,7 @@ __all__ = [
     "assistant_msg",
     "compose",
     "decode",
+    "dressed",
     "encode",
     "message",
     "plain_text",

@@ -70,7 +70,7 @@ class Account:
         self._connection: Connection | None = None
         self._share = Share()
         self._caller = next(_callers)
-        self._wires: dict[bool, Any] = {}
+        self._wires: dict[str, Any] = {}
 
     def reset(self, api_key: ApiKey) -> None:
         """Pay with another key or pool from now on."""
@@ -156,25 +156,25 @@ class Account:
 
     def sync_wire(self, sending: Mapping[str, Any], client: Mapping[str, Any]) -> SyncWire:
         """Give the wire for blocking calls; `sending` and `client` hold for one call."""
-        from .sync import SyncWire
-
-        wire: SyncWire = self._wire(SyncWire, sending, client)
+        wire: SyncWire = self._wire("SyncWire", sending, client)
         return wire
 
     def async_wire(self, sending: Mapping[str, Any], client: Mapping[str, Any]) -> AsyncWire:
         """Give the wire for asynchronous calls; `sending` and `client` hold for one call."""
-        from .aio import AsyncWire
-
-        wire: AsyncWire = self._wire(AsyncWire, sending, client)
+        wire: AsyncWire = self._wire("AsyncWire", sending, client)
         return wire
 
-    def _wire(self, cls: Any, sending: Mapping[str, Any], client: Mapping[str, Any]) -> Any:
-        if not sending and not client:
-            if (wire := self._wires.get(cls)) is None:
-                retries = self._client.get("max_retries")
-                wire = self._wires[cls] = cls(
-                    self._connect(), self._payer(), {}, caller=self._caller, max_retries=retries
-                )
+    def _wire(self, name: str, sending: Mapping[str, Any], client: Mapping[str, Any]) -> Any:
+        plain = not sending and not client
+        if plain and (wire := self._wires.get(name)) is not None:
+            return wire
+        from skk import transport  # where the SDK is: only now
+
+        cls = getattr(transport, name)
+        if plain:
+            retries = self._client.get("max_retries")
+            wire = cls(self._connect(), self._payer(), {}, caller=self._caller, max_retries=retries)
+            self._wires[name] = wire
             return wire
         client = dict(client)
         api_key = client.pop("api_key", None)

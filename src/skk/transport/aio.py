@@ -26,12 +26,13 @@ __all__ = ["AsyncWire", "adrive"]
 
 async def adrive(turn: Turn, wire: AsyncWire) -> AsyncGenerator[str, None]:
     """Send `turn` over asynchronous I/O, yielding text as it arrives. Its twin is `drive`."""
+    absorb = turn.absorb
     while True:
         async with wire.lease(turn) as lease:
             try:
                 async with wire.open(turn, lease) as blocks:
                     async for block in blocks:
-                        for text in turn.absorb(block):
+                        for text in absorb(block):
                             yield text
                 turn.commit()
                 lease.served(turn.usage)
@@ -205,25 +206,26 @@ class _Reply:
 
     async def __aiter__(self) -> AsyncIterator[list[Event]]:
         incoming = Incoming(self._turn, self._lease, self._response, self._request.streamed)
+        feed = incoming.feed
         if self._request.streamed:
             read = aiter(self._response.stream if incoming.direct else self._response.aiter_bytes())
             try:
                 block = await self._in_time(_Untold(read))
                 if block is not None:
-                    yield incoming.feed(block)
+                    yield feed(block)
                 if self._turn.ends_at is None:
                     async for block in read:
-                        yield incoming.feed(block)
+                        yield feed(block)
                 else:
                     while (block := await self._in_time(anext(read, None))) is not None:
-                        yield incoming.feed(block)
+                        yield feed(block)
             except Exception:
                 if not incoming.complete:
                     raise
             finally:
                 await read.aclose()  # a generator inside another is not closed with it
         else:
-            incoming.feed(await self._response.aread())
+            feed(await self._response.aread())
         yield incoming.finish()
 
     async def _in_time(self, awaited: Awaitable[Any]) -> Any:

@@ -170,8 +170,6 @@ def split_options(given: Mapping[str, Any], where: str = "request") -> Options:
         TypeError: nobody knows a name; the message names the nearest one.
     """
     found = Options()
-    if not given:  # most requests
-        return found
     body, elsewhere = (IMAGE, _ELSEWHERE_IMAGE) if where == "image" else (COMPLETION, _ELSEWHERE)
     for typed, value in given.items():
         name = ALIASES.get(typed, typed)

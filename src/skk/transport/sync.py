@@ -26,12 +26,13 @@ __all__ = ["SyncWire", "drive"]
 
 def drive(turn: Turn, wire: SyncWire) -> Generator[str]:
     """Send `turn` over blocking I/O, yielding text as it arrives. Its twin is `adrive`."""
+    absorb = turn.absorb
     while True:
         with wire.lease(turn) as lease:
             try:
                 with wire.open(turn, lease) as blocks:
                     for block in blocks:
-                        for text in turn.absorb(block):  # noqa: UP028  # its twin cannot say `yield from`
+                        for text in absorb(block):  # noqa: UP028  # its twin cannot say `yield from`
                             yield text
                 turn.commit()
                 lease.served(turn.usage)
@@ -156,16 +157,17 @@ class _Reply:
 
     def __iter__(self) -> Iterator[list[Event]]:
         incoming = Incoming(self._turn, self._lease, self._response, self._request.streamed)
+        feed = incoming.feed
         if self._piecemeal:
             ends_at = self._turn.ends_at
             try:
                 for block in self._response.stream if incoming.direct else self._response.iter_bytes():
-                    yield incoming.feed(block)
+                    yield feed(block)
                     if ends_at is not None and self._wire.now() >= ends_at and not incoming.complete:
                         raise RequestDeadlineError(seconds=self._turn.deadline)
             except Exception:
                 if not incoming.complete:
                     raise
         else:
-            incoming.feed(self._response.read())
+            feed(self._response.read())
         yield incoming.finish()

@@ -9,7 +9,7 @@ from skk.messages import Answer, Message, decode, message
 
 from .draft import Draft, unreadable
 from .turn import Event, Request, Turn
-from .usage import added, totals
+from .usage import added
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class ChatTurn(Turn):
         tokens: how many tokens the history and the question may have, and what counts them; None for any number.
         shape: makes the answer that the caller sees; it may raise, before anything is changed.
         on_reasoning: called with each piece of what the model thinks aloud.
-        spent: called with the tokens of each step, as `totals` gives them, also of one that fails later.
+        spent: called with what the service says that a step took, also of one that fails later.
         done: called in the commit, after everything that can fail.
         beside: what else the turn uses up; the history keeps it for the one who takes the turn back.
 
@@ -56,6 +56,13 @@ class ChatTurn(Turn):
         answer: the answer, once the turn is complete.
         pending: the tool calls that wait for results.
     """
+
+    answer: Answer | None = None
+    _request: Request | None = None
+    _snapshot: tuple[Message, ...] | None = None
+    _steps: tuple[Message, ...] = ()
+    _said = ""  # the texts of the steps before this one
+    _usage: Reply | None = None
 
     def __init__(
         self,
@@ -71,14 +78,13 @@ class ChatTurn(Turn):
         tokens: tuple[int, Callable[[Message], int]] | None = None,
         shape: Callable[[Answer], Answer] | None = None,
         on_reasoning: Callable[[str], object] | None = None,
-        spent: Callable[[dict[str, int]], None] | None = None,
+        spent: Callable[[Reply], None] | None = None,
         done: Callable[[ChatTurn], None] | None = None,
         beside: Any = None,
         **limits: Any,
     ) -> None:
         super().__init__(**limits)
         self.model = model
-        self.answer: Answer | None = None
         self.pending: list[dict[str, Any]] = []
         self._history = history
         self._question = question
@@ -93,11 +99,6 @@ class ChatTurn(Turn):
         self._spent = spent
         self._done = done
         self._beside = beside
-        self._request: Request | None = None
-        self._snapshot: tuple[Message, ...] | None = None
-        self._steps: tuple[Message, ...] = ()
-        self._said = ""  # the texts of the steps before this one
-        self._usage: Reply | None = None
         self._draft = Draft(on_reasoning)
 
     @property
@@ -162,7 +163,7 @@ class ChatTurn(Turn):
         if draft.usage is not None:  # whatever comes of it
             self._usage = added(self._usage, draft.usage)
             if self._spent is not None:
-                self._spent(totals(draft.usage))
+                self._spent(draft.usage)
         draft.check()
         given = draft.message()
         try:

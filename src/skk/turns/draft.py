@@ -14,7 +14,7 @@ from functools import partial
 
 from skk.errors import SkkError
 from skk.failure import CallerFailed
-from skk.messages import Reply, encode
+from skk.messages import Reply, dressed, encode
 from skk.texts import mark
 
 from .turn import DONE, Event
@@ -121,7 +121,7 @@ class Draft:
         if usage := event.get("usage"):
             if not isinstance(usage, dict):
                 raise TypeError
-            self.usage = Reply(usage)
+            self.usage = dressed(usage)
         for place, choice in enumerate(event.get("choices") or ()):
             index = choice.get("index")
             if (place if index is None else index) == 0:  # with n > 1 the first choice is the answer
