@@ -52,8 +52,8 @@ def quiet(calls: int, seen: Seen) -> float:
     now, before = 0.0, time.process_time()
     for _ in range(calls):
         now += 1.0
-        scheduler.submit(now, "m", "chat", 400, 64, now + 60.0)
-        for ticket in scheduler.dispatch(now):
+        ticket = scheduler.ticket(now, "m", "chat", 400, 64, now + 60.0)
+        if scheduler.serve(now, ticket):
             scheduler.sent(now, ticket.lease)
             scheduler.settle(now + 0.5, ticket.lease, seen)
     return (time.process_time() - before) / calls * 1e6
@@ -75,7 +75,8 @@ class Load:
 
     def ask(self, caller: object) -> None:
         characters = 400 + hash(caller) % 7 * 400
-        self.clocked(self.scheduler.submit, self.now, "m", caller, characters, 64, self.now + 1e6)
+        ticket = self.clocked(self.scheduler.ticket, self.now, "m", caller, characters, 64, self.now + 1e6)
+        self.clocked(self.scheduler.join, ticket)
 
     def clocked(self, step, *args):
         before = time.process_time()

@@ -81,9 +81,8 @@ def _goals(found: Found) -> str:
         cells = [row.name]
         for (side, colour), goal in zip(OURSELVES, row.goals, strict=True):
             less, most = _less(found, row, side, colour), _less(found, row, LIMITS[side], colour)
-            cells.append(
-                _number(less) + (f" of {_number(most)}" if most else "") + (f" ({goal:g})" if goal and less else "")
-            )
+            of = f" of {_number(most)}" if goal and most else ""
+            cells.append(_number(less) + of + (f" ({goal:g})" if goal and less else ""))
         lines += [cells] if any(cells[1:]) else []
     return _table(lines)
 

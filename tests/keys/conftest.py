@@ -101,7 +101,9 @@ class Run:
         self.calls += 1
         low, high = self.scenario.prompt
         characters = FRAME + 4 * int(low * (high / low) ** self._prompts.random())
-        ticket = self.scheduler.submit(self.now, "m", caller, characters, self.scenario.max_tokens, self.now + 60)
+        ticket = self.scheduler.join(
+            self.scheduler.ticket(self.now, "m", caller, characters, self.scenario.max_tokens, self.now + 60)
+        )
         ticket.waiter = caller, self.now
         self._go()
 

@@ -35,7 +35,7 @@ def shared(redis):
 
 def take(scheduler, model=MODEL):
     now = time.monotonic()
-    ticket = scheduler.submit(now, model, 1, 40, 10, now + 60)
+    ticket = scheduler.join(scheduler.ticket(now, model, 1, 40, 10, now + 60))
     scheduler.dispatch(now)
     scheduler.sent(now, ticket.lease)
     return ticket.lease

@@ -28,7 +28,7 @@ class Desk:
     def ask(self, chat="c", model="m", characters=40, max_tokens=16, patience=60.0):
         """Submit a call and give its ticket, dispatched."""
         deadline = self.now + patience
-        ticket = self.scheduler.submit(self.now, model, chat, characters, max_tokens, deadline)
+        ticket = self.scheduler.join(self.scheduler.ticket(self.now, model, chat, characters, max_tokens, deadline))
         self.dispatch()
         return ticket
 
@@ -378,10 +378,10 @@ def test_who_gives_up_in_flight_gives_his_place_back():
 def test_what_was_never_sent_costs_nothing():
     """A lease that nobody used gives its charge back too."""
     scheduler = Scheduler("a", 0.0, rpm=1)
-    gone = scheduler.submit(0.0, "m", "c", 40, 16, 60.0)
+    gone = scheduler.join(scheduler.ticket(0.0, "m", "c", 40, 16, 60.0))
     scheduler.dispatch(0.0)
     scheduler.withdraw(0.0, gone)
-    scheduler.submit(0.0, "m", "c", 40, 16, 60.0)
+    scheduler.join(scheduler.ticket(0.0, "m", "c", 40, 16, 60.0))
     assert [2] == [ticket.lease.number for ticket in scheduler.dispatch(0.0)]
 
 

@@ -55,13 +55,15 @@ class Machine(RuleBasedStateMachine):
             self.waiting.remove(ticket)
             assert (ticket.lease is None) != (ticket.refusal is None)
             if ticket.lease is not None:
-                self.scheduler.sent(self.now, ticket.lease)
-                seen = self.truths[ticket.lease.key].ask(self.now)
-                key = ticket.lease.key
-                if seen.kind is Outcome.LIMITED:
-                    self.blind[key] += key not in self.heard
-                    self.seeing[key] += self.heard.get(key, -FRESH) > self.now - FRESH
-                self.open[ticket] = seen
+                self.send(ticket)
+
+    def send(self, ticket):
+        self.scheduler.sent(self.now, ticket.lease)
+        key = ticket.lease.key
+        seen = self.open[ticket] = self.truths[key].ask(self.now)
+        if seen.kind is Outcome.LIMITED:
+            self.blind[key] += key not in self.heard
+            self.seeing[key] += self.heard.get(key, -FRESH) > self.now - FRESH
 
     def end(self, ticket, *, silent):
         if silent:
@@ -77,8 +79,11 @@ class Machine(RuleBasedStateMachine):
     )
     def ask(self, calls, chat, characters, patience):
         for _ in range(calls):
-            ticket = self.scheduler.submit(self.now, "m", chat, characters, 16, self.now + patience)
-            self.waiting.append(ticket)
+            ticket = self.scheduler.ticket(self.now, "m", chat, characters, 16, self.now + patience)
+            if self.scheduler.serve(self.now, ticket):
+                self.send(ticket)
+            else:
+                self.waiting.append(self.scheduler.join(ticket))
         self.dispatch()
 
     @rule(seconds=st.sampled_from([0.01, 0.3, 2.0, 20.0]))
@@ -171,13 +176,13 @@ TestMachine.settings = settings(
 def history(behind):
     """Give the times at which the first ten calls are sent, with so many calls behind them."""
     now, scheduler, truth, sent = 0.0, Scheduler("a", 0.0), Truth(), {}
-    first = scheduler.submit(now, "m", "first", 40, 16, 1e9)
+    first = scheduler.join(scheduler.ticket(now, "m", "first", 40, 16, 1e9))
     scheduler.dispatch(now)
     truth.level = 3.0
     scheduler.settle(now, first.lease, truth.ask(now))
-    calls = [scheduler.submit(now, "m", n, 40, 16, 1e9) for n in range(10)]
+    calls = [scheduler.join(scheduler.ticket(now, "m", n, 40, 16, 1e9)) for n in range(10)]
     for n, characters in enumerate(behind):
-        scheduler.submit(now, "m", f"behind {n}", characters, 16, 1e9)
+        scheduler.join(scheduler.ticket(now, "m", f"behind {n}", characters, 16, 1e9))
     while len(sent) < 10:
         for ticket in scheduler.dispatch(now):
             scheduler.sent(now, ticket.lease)

@@ -50,7 +50,9 @@ class Process:
         return time.monotonic()
 
     def submit(self, max_tokens=10, patience=60.0):
-        return self.scheduler.submit(self.now, MODEL, self.name, 40, max_tokens, self.now + patience)
+        return self.scheduler.join(
+            self.scheduler.ticket(self.now, MODEL, self.name, 40, max_tokens, self.now + patience)
+        )
 
     def ask(self, number=1):
         """Let so many calls wait, and give the leases that there are at once."""
@@ -146,7 +148,7 @@ def test_a_booking_serves_who_it_was_made_for(process):
     one.settle(first, tokens=Limits(1000, 0, 1.0, 0.002))
     long, short = one.submit(max_tokens=190), one.submit(max_tokens=170)
     one.look()
-    one.settle(second, prompt_tokens=200)
+    one.settle(second, prompt_tokens=20)
     assert one.wait_for(long) is not None
     assert short.lease is None
 
@@ -222,7 +224,10 @@ def test_a_retired_key_is_retired_for_every_model(process, redis):
     first, second = one.ask(2)
     one.settle(first, Outcome.REJECTED)
     one.settle(second, Outcome.BARRED)
-    tickets = [other.scheduler.submit(other.now, "gpt-6-mini", 1, 40, 10, other.now + 9) for _ in range(2)]
+    tickets = [
+        other.scheduler.join(other.scheduler.ticket(other.now, "gpt-6-mini", 1, 40, 10, other.now + 9))
+        for _ in range(2)
+    ]
     other.look()
     assert [1, 2] == names(ticket.lease for ticket in tickets)
     assert [2] == names(other.ask())

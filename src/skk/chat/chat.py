@@ -29,38 +29,24 @@ __all__ = ["Chat"]
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens", "cached_tokens")
 
-# Steps whose tokens are kept to be added up later.
-_MOST_STEPS = 100
-
 
 class Tally:
     """What a chat's turns tell it. They do not hold the chat: a circle would keep both until the collector comes.
 
     Attributes:
+        spent: the tokens of all steps so far.
         last_answer: the answer of the turn that was completed last.
     """
 
     def __init__(self, last_answer: Answer | None = None) -> None:
-        self._spent = dict.fromkeys(_TOKENS, 0)
-        self._steps: list[Mapping[str, Any]] = []  # what was not added up yet
+        self.spent = dict.fromkeys(_TOKENS, 0)
         self.last_answer = last_answer
         self._lock = allocate_lock()
 
-    def spend(self, usage: Mapping[str, Any]) -> None:
-        """Note what a step took. It is added up when somebody asks, which most people never do."""
-        self._steps.append(usage)
-        if len(self._steps) > _MOST_STEPS:
-            self.spent()
-
-    def spent(self) -> dict[str, int]:
-        """Give the tokens of all steps so far."""
-        from skk.turns import totals
-
+    def spend(self, tokens: dict[str, int]) -> None:
+        """Add what a step took."""
         with self._lock:
-            while self._steps:
-                for name, count in totals(self._steps.pop()).items():
-                    self._spent[name] += count
-            return dict(self._spent)
+            self.spent = {name: count + tokens[name] for name, count in self.spent.items()}
 
     def finish(self, turn: ChatTurn) -> None:
         """Take over a turn that is complete."""
@@ -288,7 +274,7 @@ class Chat:
         ``reasoning_tokens`` were thoughts; ``total_tokens``. A stream is counted where the service says what it took:
         at other addresses than OpenAI's, ask for it with ``stream_options={"include_usage": True}``.
         """
-        return Reply(self._tally.spent())
+        return Reply(self._tally.spent)
 
     @property
     def last_partial(self) -> str:

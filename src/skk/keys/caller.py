@@ -82,6 +82,7 @@ class Place:
             RateLimitError: no key that may serve takes a request so large.
         """
         if (lease := self.lease()) is not None:
+            self.left -= self._pool._clock() - self.since  # noqa: SLF001  # ours
             return lease
         self.ticket.waiter = kick
         return self._pool._look(self)  # noqa: SLF001
@@ -135,7 +136,6 @@ class Held(Lease):
     def report(self, failure: Failure) -> bool:
         self._over = True
         pool, place = self._pool, self._place
-        place.left -= self._attempt.at - place.since
         wish = pool._told_of(place, failure)  # noqa: SLF001
         if failure.kind is Kind.BARRED and isinstance(failure.error, ChatRequestError):
             pool._barred[place.ticket.model] = copy(failure.error)  # noqa: SLF001

@@ -298,6 +298,7 @@ class AKPool:
                 self._back(place, now)
             self._step(ticket)
         if (lease := place.lease()) is not None:
+            place.left -= now - place.since
             return lease
         if ticket.refusal is not None:
             return None

@@ -1,7 +1,9 @@
 """Which key serves which waiting call, and when: a state machine. The time is handed in; nobody waits here.
 
     scheduler = Scheduler(["key a", "key b"], now)
-    ticket = scheduler.submit(now, "gpt-6", "a chat", characters=900, max_tokens=64, deadline=now + 30)
+    ticket = scheduler.ticket(now, "gpt-6", "a chat", characters=900, max_tokens=64, deadline=now + 30)
+    scheduler.serve(now, ticket)            true if it has a lease at once; else
+    scheduler.join(ticket)
     scheduler.dispatch(now)                 gives tickets that have a lease, or a refusal
     scheduler.sent(now, ticket.lease)
     scheduler.settle(now, ticket.lease, seen)       AGAIN: scheduler.requeue(now, ticket)
@@ -75,21 +77,6 @@ class Scheduler:
             self.add(now, key)
 
     # ------------------------------------------------------------------ calls
-    def submit(
-        self,
-        now: float,
-        model: str,
-        chat: Hashable,
-        characters: float,
-        max_tokens: int | None,
-        deadline: float,
-        retries: int | None = None,
-    ) -> Ticket:
-        """Let a call wait for a key; `dispatch` says when it has one."""
-        ticket = self.ticket(now, model, chat, characters, max_tokens, deadline, retries)
-        self.join(ticket)
-        return ticket
-
     def ticket(
         self,
         now: float,
@@ -100,16 +87,17 @@ class Scheduler:
         deadline: float,
         retries: int | None = None,
     ) -> Ticket:
-        """Give a call its ticket; it waits once it has joined."""
+        """Give a call its ticket, for `serve` or `join`."""
         desk = self._desks.get(model) or self._open(now, model)
         self._tickets += 1
         answer = desk.answer if max_tokens is None else max_tokens
         retries = self._max_retries if retries is None else retries
         return Ticket(self._tickets, model, chat, characters, answer, deadline, retries)
 
-    def join(self, ticket: Ticket) -> None:
-        """Let a new ticket wait."""
+    def join(self, ticket: Ticket) -> Ticket:
+        """Let a call wait for a key; `dispatch` says when it has one."""
         self._desks[ticket.model].join(ticket)
+        return ticket
 
     def serve(self, now: float, ticket: Ticket) -> bool:
         """Give a lease to a new ticket, if nobody waits and a key is free: then it need not join, which is dear."""
@@ -340,9 +328,10 @@ class Scheduler:
                 lane.standing.on_trial = False
 
     def _open(self, now: float, model: str) -> Desk:
-        desk = self._desks[model] = Desk(model)
+        desk = Desk(model)
         for key in self._keys.values():
             desk.open(now, key)
+        self._desks[model] = desk  # whole: Ctrl-C may come anywhere
         return desk
 
     def _retire(self, now: float, lane: Lane, trouble: Outcome, *, on_trial: bool) -> None:

@@ -151,9 +151,10 @@ class SharedScheduler(Scheduler):
         self._names = None
 
     def _open(self, now: float, model: str) -> Desk:
-        desk = self._desks[model] = SharedDesk(model, self._link, self.names, self._lost)
+        desk = SharedDesk(model, self._link, self.names, self._lost)
         for key in self._keys.values():
             desk.open(now, key)
+        self._desks[model] = desk
         return desk
 
 

@@ -38,7 +38,7 @@ def dressed(value: Any) -> Any:
         reply = Reply.__new__(Reply)
         for name, item in value.items():
             kind = type(item)
-            reply[name] = item if kind is int or kind is str else dressed(item)  # a third of the calls
+            reply[name] = item if kind is int or kind is str else dressed(item)  # spares most calls
         return reply
     return [dressed(item) for item in value] if isinstance(value, list) else value
 

@@ -165,8 +165,8 @@ class Account:
         return wire
 
     def _wire(self, name: str, sending: Mapping[str, Any], client: Mapping[str, Any]) -> Any:
-        plain = not sending and not client
-        if plain and (wire := self._wires.get(name)) is not None:
+        plain, wires = not sending and not client, self._wires
+        if plain and (wire := wires.get(name)) is not None:
             return wire
         from skk import transport  # where the SDK is: only now
 
@@ -174,7 +174,7 @@ class Account:
         if plain:
             retries = self._client.get("max_retries")
             wire = cls(self._connect(), self._payer(), {}, caller=self._caller, max_retries=retries)
-            self._wires[name] = wire
+            wires[name] = wire  # not of an account that pays with another key meanwhile
             return wire
         client = dict(client)
         api_key = client.pop("api_key", None)

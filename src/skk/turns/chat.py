@@ -9,7 +9,7 @@ from skk.messages import Answer, Message, decode, message
 
 from .draft import Draft, unreadable
 from .turn import Event, Request, Turn
-from .usage import added
+from .usage import added, totals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class ChatTurn(Turn):
         tokens: how many tokens the history and the question may have, and what counts them; None for any number.
         shape: makes the answer that the caller sees; it may raise, before anything is changed.
         on_reasoning: called with each piece of what the model thinks aloud.
-        spent: called with what the service says that a step took, also of one that fails later.
+        spent: called with the tokens of each step, as `totals` gives them, also of one that fails later.
         done: called in the commit, after everything that can fail.
         beside: what else the turn uses up; the history keeps it for the one who takes the turn back.
 
@@ -78,7 +78,7 @@ class ChatTurn(Turn):
         tokens: tuple[int, Callable[[Message], int]] | None = None,
         shape: Callable[[Answer], Answer] | None = None,
         on_reasoning: Callable[[str], object] | None = None,
-        spent: Callable[[Reply], None] | None = None,
+        spent: Callable[[dict[str, int]], None] | None = None,
         done: Callable[[ChatTurn], None] | None = None,
         beside: Any = None,
         **limits: Any,
@@ -163,7 +163,7 @@ class ChatTurn(Turn):
         if draft.usage is not None:  # whatever comes of it
             self._usage = added(self._usage, draft.usage)
             if self._spent is not None:
-                self._spent(draft.usage)
+                self._spent(totals(draft.usage))
         draft.check()
         given = draft.message()
         try:

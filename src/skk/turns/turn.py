@@ -94,7 +94,7 @@ class Turn(ABC):
         last_error: what the last attempt that failed came to.
     """
 
-    # What begins alike in all of them stands here: to say it in each would be a third of what making one costs.
+    # What begins alike in all of them stands here: to say it anew in each would cost 0.4 µs a turn.
     model: str | None = None
     place: Any = None
     retries = 0
