@@ -111,21 +111,29 @@ def test_what_misses_its_goal_is_named(bench):
     ] == missed
 
 
+@pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize(
     ("change", "whole"),
     [
         (lambda asked: None, True),
         (lambda asked: asked["messages"].pop(7), False),
         (lambda asked: asked["messages"][7].update(content="…"), False),
+        (lambda asked: asked["messages"][0].update(role="system"), False),
+        (lambda asked: asked["messages"][1999].update(content="1999. …"), False),
         (lambda asked: asked["messages"].pop(), False),
         (lambda asked: asked.update(stream=True), False),
     ],
 )
-def test_a_request_that_is_not_whole_is_refused(bench, change, whole):
-    """The server answers only when each message of the conversation came as it was, and the question last."""
+def test_a_request_that_is_not_whole_is_refused(bench, change, whole, known):
+    """The server answers only when each message of the conversation came as it was, and the question last.
+
+    One that it has found whole before is not read again, and what differs from it is.
+    """
     said, reply = bench("said"), bench("server").reply
     question = {"role": "user", "content": said.QUESTION}
     asked = {"model": "answer-2000", "messages": [*map(dict, said.conversation(2000)), question]}
+    for _ in range(2 * known):
+        assert reply(json.dumps(asked).encode())[0][0].startswith(b"HTTP/1.1 200")
     change(asked)
     blocks, pace = reply(json.dumps(asked).encode())
     assert (whole, 0) == (blocks[0].startswith(b"HTTP/1.1 200"), pace)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import resource
 import threading
 
@@ -65,8 +66,11 @@ def test_another_configuration_is_another_client(server, make_chat, what):
         assert headers[0] != headers[1]
 
 
-def test_a_changed_environment_is_another_configuration(server, monkeypatch, make_chat):
+@pytest.mark.parametrize("copied", [False, True], ids=["its own", "a dict in its place"])
+def test_a_changed_environment_is_another_configuration(server, monkeypatch, make_chat, copied):
     """What the SDK reads from the environment counts from the next chat on."""
+    if copied:  # as some programs do for a while
+        monkeypatch.setattr(os, "environ", dict(os.environ))
     make_chat().request("hello")
     monkeypatch.setenv("OPENAI_ORG_ID", "org-2")
     make_chat().request("hello")

@@ -208,8 +208,7 @@ class Account:
         options = {**self._client, **(client or {})}
         if options.get("base_url") is None and not os.environ.get("OPENAI_BASE_URL"):
             options["base_url"] = self.settings.base_url
-        proxy = self.settings.proxy
-        connection = Connection(options, proxy=proxy, transport=self._transport, share=self._share)
+        connection = Connection(options, settings=self._settings, transport=self._transport, share=self._share)
         if not client:
             self._connection = connection
         return connection
