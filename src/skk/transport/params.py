@@ -139,6 +139,9 @@ _ELSEWHERE_IMAGE = {
     "response_format": "say return_format='bytes' or 'url'",
 }
 
+# The SDK's marks for what is not given, which some callers pass through.
+_NOT_GIVEN = ("NotGiven", "Omit")
+
 
 class Options:
     """Keywords, told apart.
@@ -176,20 +179,21 @@ def split_options(given: Mapping[str, Any], where: str = "request") -> Options:
         if typed != name and name in given:
             raise TypeError(f"{typed}= is another spelling of {name}=: give one of them")
         if name == "timeout" and where == "chat":
-            found.client[name] = value
+            group = found.client
         elif name in SENDING:
-            found.sending[name] = value
+            group = found.sending
         elif name in body:
-            found.body[name] = value
+            group = found.body
         elif name in CLIENT:
-            found.client[name] = value
+            group = found.client
         elif name in _OURS[where]:
-            found.ours[name] = value
+            group = found.ours
         elif name in elsewhere:
             raise TypeError(f"{typed}= has no place here: {elsewhere[name]}")
         else:
-            (found.client if _newer(name, where) == "client" else found.body)[name] = value
-    _drop_not_given(found)
+            group = found.client if _newer(name, where) == "client" else found.body
+        if type(value).__name__ not in _NOT_GIVEN:
+            group[name] = value
     found.body.update(found.sending.pop("extra_body", None) or {})
     return found
 
@@ -218,10 +222,3 @@ def _newer(name: str, where: str) -> str:
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}=?" if near else "to send it as it is, say extra_body={...}"
     raise TypeError(f"nobody knows {name}=: {hint}")
-
-
-def _drop_not_given(found: Options) -> None:
-    """Drop the SDK's marks for "not given", which some callers pass through."""
-    for group in (found.client, found.sending, found.body, found.ours):
-        for name in [name for name, value in group.items() if type(value).__name__ in ("NotGiven", "Omit")]:
-            del group[name]
