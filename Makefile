@@ -5,7 +5,7 @@
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PY := $(BIN)/python
-# two workers or more, four at most: a test's time limits are made for a machine with little to spare
+# four workers at most: a test's time limits are made for a machine with little to spare
 PYTEST := $(PY) -m pytest -n auto --maxprocesses=4
 FOREIGN := .services/aimock
 POSTGRESQL := .services/postgresql

@@ -34,6 +34,11 @@ if hasattr(signal, "SIGHUP"):  # nohup ignores it, and so would they
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+def pytest_xdist_auto_num_workers(config):
+    """Half as many workers again as there are processors: most tests wait for something. What is proved is timed."""
+    return (os.cpu_count() or 1) * (2 if config.option.markexpr == "prove" else 3) // 2
+
+
 def pytest_collection_modifyitems(items):
     """The longest test goes first, so that nobody waits for it alone."""
     items.sort(key=lambda item: item.path.name != "test_types.py")

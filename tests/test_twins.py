@@ -42,7 +42,7 @@ EDITS = [
     ("wire.open(turn, lease)", "wire.open(lease, turn)"),
     ("as blocks:", "as block:"),
     ("for block in blocks:", "for block in list(blocks):"),
-    ("for text in turn.absorb(block):", "for text in turn.absorb([block]):"),
+    ("for text in absorb(block):", "for text in absorb([block]):"),
     ("yield text", "yield text.strip()"),
     ("yield text", "yield"),
     ("yield text", "pass"),
