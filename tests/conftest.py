@@ -34,9 +34,13 @@ if hasattr(signal, "SIGHUP"):  # nohup ignores it, and so would they
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
     """Half as many workers again as there are processors: most tests wait for something. What is proved is timed."""
-    return (os.cpu_count() or 1) * (2 if config.option.markexpr == "prove" else 3) // 2
+    if config.option.markexpr == "prove" or "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors * 3 // 2
 
 
 def pytest_collection_modifyitems(items):

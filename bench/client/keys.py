@@ -53,9 +53,10 @@ def quiet(calls: int, seen: Seen) -> float:
     for _ in range(calls):
         now += 1.0
         ticket = scheduler.ticket(now, "m", "chat", 400, 64, now + 60.0)
-        if scheduler.serve(now, ticket):
-            scheduler.sent(now, ticket.lease)
-            scheduler.settle(now + 0.5, ticket.lease, seen)
+        if not scheduler.serve(now, ticket):
+            raise RuntimeError("the key is not free")
+        scheduler.sent(now, ticket.lease)
+        scheduler.settle(now + 0.5, ticket.lease, seen)
     return (time.process_time() - before) / calls * 1e6
 
 

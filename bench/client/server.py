@@ -19,6 +19,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from said import ANSWER, QUESTION, conversation, pieces_of
 
@@ -77,42 +78,65 @@ def _said(message: dict[str, object]) -> tuple[object, object]:
     return message["role"], "".join(part["text"] for part in content) if isinstance(content, list) else content
 
 
-# Conversations that were found whole, as they came: from the first text to the last.
-_known: list[bytes] = []
+class _Known(NamedTuple):
+    """A conversation that was found whole.
+
+    Attributes:
+        inner: its bytes from the first text to the last.
+        count: how many messages it has.
+        left: how its first message reads without those.
+    """
+
+    inner: bytes
+    count: int
+    left: tuple[object, object]
 
 
-def _shortened(body: bytes) -> bytes:
-    """Leave of a conversation that was found whole before its last text, with the first role.
+_known: list[_Known] = []
+
+
+def _decoded(body: bytes) -> tuple[dict[str, Any], int, float, list[tuple[object, object]]]:
+    asked = json.loads(body)
+    _, *numbers = asked["model"].split("-")
+    count, pace, *_ = [*map(int, numbers), 0, 0]
+    return asked, count, pace / 1000, [_said(message) for message in asked["messages"]]
+
+
+def _read(body: bytes) -> tuple[dict[str, Any], int, float, list[tuple[object, object]]]:
+    """Decode a request. What is known of it is not read again.
 
     To read 300 KB anew takes longer than a fast client needs, and pushes its data out of the processor's caches.
     """
     start = body.find(b'"0. ') + 1
-    known = next((known for known in _known if body.startswith(known, start)), b"")
-    return body[:start] + body[start + len(known) :] if known else body
+    for inner, messages, left in _known:
+        if body.startswith(inner, start):
+            asked, count, pace, said = _decoded(body[:start] + body[start + len(inner) :])
+            if (count, said[0]) == (messages, left):
+                return asked, count, pace, _expected(count) + said[1:]
+    return _decoded(body)
 
 
-def _is_whole(body: bytes, short: bytes, said: list[tuple[object, object]], count: int) -> bool:
-    expected = _expected(count)
-    if short is not body:
-        expected = [(expected[0][0], expected[-1][1])]
-    elif said[:count] == expected and count:
-        _known.append(body[body.find(b'"0. ') + 1 : body.find(b'"%d. ' % (count - 1)) + 1])
-    return said[: len(expected)] == expected
+def _learn(body: bytes, count: int) -> None:
+    start, end = body.find(b'"0. ') + 1, body.find(b'"%d. ' % (count - 1)) + 1
+    inner = body[start:end]
+    if start and inner and all(inner != known.inner for known in _known):
+        _known.append(_Known(inner, count, _decoded(body[:start] + body[end:])[3][0]))
 
 
 def reply(body: bytes) -> tuple[list[bytes], float]:
     """Give the HTTP response to a request: what is written, block by block, and the seconds between two blocks."""
     try:
-        short = _shortened(body)
-        asked = json.loads(short)
-        kind, *numbers = asked["model"].split("-")
-        count, pace, *_ = [*map(int, numbers), 0, 0]
-        said = [_said(message) for message in asked["messages"]]
-        if said[-1] != ("user", QUESTION) or asked.get("stream", False) is not (kind == "chunks"):
+        asked, count, pace, said = _read(body)
+        streamed = asked["model"].startswith("chunks-")
+        if said[-1] != ("user", QUESTION) or asked.get("stream", False) is not streamed:
             return [_REFUSAL], 0
-        if kind == "chunks":
-            return _stream(count, pace > 0), pace / 1000
-        return [_COMPLETION if _is_whole(body, short, said, count) else _REFUSAL], 0
+        if streamed:
+            return _stream(count, pace > 0), pace
+        if said[:count] != _expected(count):
+            return [_REFUSAL], 0
+        if count:
+            _learn(body, count)
+        return [_COMPLETION], 0
     except (ValueError, LookupError, TypeError):
         return [_REFUSAL], 0
 

@@ -111,20 +111,26 @@ def test_what_misses_its_goal_is_named(bench):
     ] == missed
 
 
-@pytest.mark.parametrize("known", [False, True])
+def content_first(asked):
+    asked["messages"] = [{"content": message["content"], "role": message["role"]} for message in asked["messages"]]
+
+
+@pytest.mark.parametrize("style", [lambda asked: None, content_first], ids=["role first", "content first"])
+@pytest.mark.parametrize("known", [False, True], ids=["new", "known"])
 @pytest.mark.parametrize(
     ("change", "whole"),
     [
         (lambda asked: None, True),
         (lambda asked: asked["messages"].pop(7), False),
         (lambda asked: asked["messages"][7].update(content="…"), False),
-        (lambda asked: asked["messages"][0].update(role="system"), False),
+        (lambda asked: asked["messages"][0].update(role="assistant"), False),
         (lambda asked: asked["messages"][1999].update(content="1999. …"), False),
+        (lambda asked: asked["messages"][1999].update(role="user"), False),
         (lambda asked: asked["messages"].pop(), False),
         (lambda asked: asked.update(stream=True), False),
     ],
 )
-def test_a_request_that_is_not_whole_is_refused(bench, change, whole, known):
+def test_a_request_that_is_not_whole_is_refused(bench, change, whole, known, style):
     """The server answers only when each message of the conversation came as it was, and the question last.
 
     One that it has found whole before is not read again, and what differs from it is.
@@ -132,11 +138,21 @@ def test_a_request_that_is_not_whole_is_refused(bench, change, whole, known):
     said, reply = bench("said"), bench("server").reply
     question = {"role": "user", "content": said.QUESTION}
     asked = {"model": "answer-2000", "messages": [*map(dict, said.conversation(2000)), question]}
+    style(asked)
     for _ in range(2 * known):
         assert reply(json.dumps(asked).encode())[0][0].startswith(b"HTTP/1.1 200")
     change(asked)
     blocks, pace = reply(json.dumps(asked).encode())
     assert (whole, 0) == (blocks[0].startswith(b"HTTP/1.1 200"), pace)
+
+
+def test_a_conversation_that_begins_like_a_known_one_is_read(bench):
+    """Two conversations may begin alike."""
+    said, reply = bench("said"), bench("server").reply
+    question = {"role": "user", "content": said.QUESTION}
+    for count in (10, 20, 10, 20, 20):
+        asked = {"model": f"answer-{count}", "messages": [*said.conversation(count), question]}
+        assert reply(json.dumps(asked).encode())[0][0].startswith(b"HTTP/1.1 200")
 
 
 def test_make_bench_gives_each_its_own_options():

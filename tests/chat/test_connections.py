@@ -190,6 +190,15 @@ def test_a_proxy_of_the_config_file(ask, proxy, configured, monkeypatch):
     assert "through the proxy" == ask(Chat(), "hello")
 
 
+def test_a_chat_reads_the_config_file_once(ask, proxy, configured):
+    """All requests of a chat go the same way, also those with an option of the client's, whatever the file says now."""
+    configured(PROXY=proxy.address)
+    chat = Chat(KEY, base_url=FAR, model="m")
+    assert "through the proxy" == ask(chat, "hello")
+    configured(PROXY=NOWHERE)
+    assert "through the proxy" == ask(chat, "hello", organization="org")
+
+
 def test_a_change_of_the_environment_is_seen(proxy, monkeypatch):
     """A chat that is made after the proxy was set uses it, also where another did without."""
     with pytest.raises(APIConnectionError):

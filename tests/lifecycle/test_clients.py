@@ -4,6 +4,8 @@ import asyncio
 import gc
 import os
 import resource
+import subprocess
+import sys
 import threading
 
 import openai
@@ -75,6 +77,12 @@ def test_a_changed_environment_is_another_configuration(server, monkeypatch, mak
     monkeypatch.setenv("OPENAI_ORG_ID", "org-2")
     make_chat().request("hello")
     assert [None, "org-2"] == [request.headers.get("openai-organization") for request in server.requests]
+
+
+def test_the_environment_may_be_a_dict_when_clients_are_loaded():
+    """Programs put a dict in its place for a while; the first request may come then."""
+    code = "import os; os.environ = dict(os.environ); import skk.transport.clients"
+    assert 0 == subprocess.run([sys.executable, "-c", code]).returncode
 
 
 def test_a_callers_own_client(server, make_chat):

@@ -66,7 +66,7 @@ class Account:
             sentence = mark("transport={value!r} is unknown: use 'aiohttp', or leave it away")
             raise ConfigurationError(sentence, value=transport)
         self._transport = transport
-        self._settings = settings
+        self._settings = _Settings(settings)
         self._connection: Connection | None = None
         self._share = Share()
         self._caller = next(_callers)
@@ -106,9 +106,7 @@ class Account:
     @property
     def settings(self) -> Settings:
         """What the config file says."""
-        if self._settings is None:
-            self._settings = user_settings()
-        return self._settings
+        return self._settings()
 
     @property
     def model(self) -> str:
@@ -212,6 +210,20 @@ class Account:
         if not client:
             self._connection = connection
         return connection
+
+
+class _Settings:
+    """Reads the user's config file when it is asked for the first time; an account and its connections have one."""
+
+    __slots__ = ("_found",)
+
+    def __init__(self, found: Settings | None) -> None:
+        self._found = found
+
+    def __call__(self) -> Settings:
+        if self._found is None:
+            self._found = user_settings()
+        return self._found
 
 
 class Share:

@@ -51,7 +51,7 @@ _ENVIRONMENT = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
 )
 
-_ENCODED = tuple(map(os.environ.encodekey, _ENVIRONMENT))
+_ENCODED = tuple([name.upper() if os.name == "nt" else os.fsencode(name) for name in _ENVIRONMENT])
 
 # Copies of a client with a key of their own; a pool is smaller than this, and a copy is cheap.
 _MOST_COPIES = 1024
@@ -83,7 +83,7 @@ class Connection:
 
     Args:
         options: keywords of `openai.OpenAI`, the key excepted.
-        settings: what a config file says, for its proxy; None for the user's own file, read when it is needed.
+        settings: gives what a config file says, for its proxy.
         transport: ``"aiohttp"`` for the SDK's aiohttp client in async; None for its own.
         share: on whose account clients are used; None for one of its own.
     """
@@ -92,7 +92,7 @@ class Connection:
         self,
         options: Mapping[str, Any],
         *,
-        settings: Settings | None = None,
+        settings: Callable[[], Settings] = user_settings,
         transport: str | None = None,
         share: Share | None = None,
     ) -> None:
@@ -120,9 +120,7 @@ class Connection:
     @property
     def _proxy(self) -> str | None:
         """The proxy's address; None leaves it to the environment."""
-        if self._settings is None:
-            self._settings = user_settings()
-        return self._settings.proxy
+        return self._settings().proxy
 
     def sync(self) -> Client:
         """Give the client for blocking calls."""
