@@ -63,13 +63,13 @@ class OneKey:
     max_wait = 0.0
 
     def __init__(self, secret: Secret | Callable[[], Any] | None) -> None:
-        self._secret = secret
+        self._lease = Lease(secret)
 
     @property
     def fingerprint(self) -> str | None:
         """Names the key; None for a callable or for credentials of the SDK's own."""
-        return self._secret.fingerprint if isinstance(self._secret, Secret) else None
+        return self._lease.fingerprint
 
     def lease(self) -> Lease:
-        """Give the key."""
-        return Lease(self._secret)
+        """Give the key. Nothing is learnt, so one lease serves all."""
+        return self._lease

@@ -33,6 +33,9 @@ __all__ = [
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
+# How messages begin that say a text and nothing else.
+_BEGINNINGS = {role: b'{"role":"%b","content":' % role.encode() for role in ("user", "assistant", "system")}
+
 # What may stand in an assistant's message instead of a text.
 _INSTEAD_OF_TEXT = ("tool_calls", "function_call", "audio", "refusal")
 
@@ -119,7 +122,7 @@ def message(given: Any, position: object = 0) -> Message:
     """
     if type(given) is dict and len(given) == 2:  # the common one, a text alone: a third of the cost of the way below
         role, content = given.get("role"), given.get("content")
-        if type(content) is str and role in ("user", "assistant", "system"):
+        if type(content) is str and type(role) is str and role in _BEGINNINGS:
             return spoken(role, content)
     if _is_model(given):  # a message as the SDK gives it
         given = given.model_dump(exclude_none=True, exclude=_NOT_SENT)
@@ -147,7 +150,7 @@ def message(given: Any, position: object = 0) -> Message:
 
 def spoken(role: str, text: str) -> Message:
     """Give the message that says a text and nothing else: a string alone is encoded in a tenth of the time."""
-    return Message(role, b'{"role":"%b","content":%b}' % (role.encode(), encode(text)))
+    return Message(role, _BEGINNINGS[role] + encode(text) + b"}")
 
 
 def restored(role: str, data: bytes, pinned: bool = False) -> Message:
