@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .answer import Answer, Reply, dressed
 from .message import (
+    INSTEAD_OF_TEXT,
     Message,
     assistant_msg,
     compose,
@@ -22,6 +23,7 @@ from .message import (
 from .parts import Multimodal_Part
 
 __all__ = [
+    "INSTEAD_OF_TEXT",
     "Answer",
     "Message",
     "Multimodal_Part",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Part = str | Mapping[str, Any]
 
 __all__ = [
+    "INSTEAD_OF_TEXT",
     "Message",
     "assistant_msg",
     "compose",
@@ -37,7 +38,7 @@ ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function
 _BEGINNINGS = {role: b'{"role":"%b","content":' % role.encode() for role in ("user", "assistant", "system")}
 
 # What may stand in an assistant's message instead of a text.
-_INSTEAD_OF_TEXT = ("tool_calls", "function_call", "audio", "refusal")
+INSTEAD_OF_TEXT = ("tool_calls", "function_call", "audio", "refusal")
 
 # What the SDK's structured answers hold beside the message itself; the API refuses it.
 _NOT_SENT = {"parsed": True, "tool_calls": {"__all__": {"function": {"parsed_arguments"}}}}
@@ -182,7 +183,7 @@ def _settle(role: str, content: object, fields: dict[str, Any]) -> tuple[str, ..
             raise ValueError(say(mark("a tool message needs the tool_call_id of the call that it answers")))
         calls = (id,)
     if (content is None or content in ([], ())) and not (
-        role == "assistant" and any(name in fields for name in _INSTEAD_OF_TEXT)
+        role == "assistant" and any(name in fields for name in INSTEAD_OF_TEXT)
     ):
         raise ValueError(say(mark("content is missing: give it a text")))
     if content is not None and not isinstance(content, str | list | tuple):

@@ -14,7 +14,7 @@ from functools import partial
 
 from skk.errors import SkkError
 from skk.failure import CallerFailed
-from skk.messages import Reply, dressed, encode
+from skk.messages import INSTEAD_OF_TEXT, Reply, dressed, encode
 from skk.texts import mark
 
 from .turn import DONE, Event
@@ -28,9 +28,6 @@ __all__ = ["Draft", "unreadable"]
 
 # What comes whole in one fragment, and is not put together from several.
 _WHOLE = frozenset({"id", "type", "name"})
-
-# What may stand in a message instead of a text.
-_INSTEAD = ("tool_calls", "function_call", "audio", "refusal")
 
 # What reading a value of another shape than expected, or one as deep as a stack, ends in.
 _SHAPE_ERRORS = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
@@ -144,7 +141,7 @@ class Draft:
             elif name == "tool_calls":
                 for place, call in enumerate(value):
                     self._call(call, place if whole else None)
-            elif value or name not in _INSTEAD:
+            elif value or name not in INSTEAD_OF_TEXT:
                 _merge(self.fields, name, value)
                 if name == "refusal":
                     self._say_aside(_text(value))
@@ -240,7 +237,7 @@ class Draft:
         aside = self._aside
         said = [piece for place, piece in enumerate(self.pieces) if place not in aside] if aside else self.pieces
         content = "".join(said)
-        return {"role": "assistant", "content": content or (None if fields.keys() & _INSTEAD else ""), **fields}
+        return {"role": "assistant", "content": content or (None if fields.keys() & INSTEAD_OF_TEXT else ""), **fields}
 
     def kept(self, given: dict[str, Any] | None = None) -> dict[str, Any]:
         """Give the assistant's message, `given` as it came, in the form that the API takes back."""
