@@ -19,6 +19,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from said import ANSWER, QUESTION, conversation, pieces_of
@@ -110,9 +111,10 @@ def _read(body: bytes) -> tuple[dict[str, Any], int, float, list[tuple[object, o
     start = body.find(b'"0. ') + 1
     for inner, messages, left in _known:
         if body.startswith(inner, start):
-            asked, count, pace, said = _decoded(body[:start] + body[start + len(inner) :])
-            if (count, said[0]) == (messages, left):
-                return asked, count, pace, _expected(count) + said[1:]
+            with suppress(LookupError):  # it has another style after all
+                asked, count, pace, said = _decoded(body[:start] + body[start + len(inner) :])
+                if (count, said[0]) == (messages, left):
+                    return asked, count, pace, _expected(count) + said[1:]
     return _decoded(body)
 
 
@@ -120,7 +122,8 @@ def _learn(body: bytes, count: int) -> None:
     start, end = body.find(b'"0. ') + 1, body.find(b'"%d. ' % (count - 1)) + 1
     inner = body[start:end]
     if start and inner and all(inner != known.inner for known in _known):
-        _known.append(_Known(inner, count, _decoded(body[:start] + body[end:])[3][0]))
+        with suppress(LookupError):  # first and last message name their role in different places: read it each time
+            _known.append(_Known(inner, count, _decoded(body[:start] + body[end:])[3][0]))
 
 
 def reply(body: bytes) -> tuple[list[bytes], float]:

@@ -115,7 +115,15 @@ def content_first(asked):
     asked["messages"] = [{"content": message["content"], "role": message["role"]} for message in asked["messages"]]
 
 
-@pytest.mark.parametrize("style", [lambda asked: None, content_first], ids=["role first", "content first"])
+def questions_content_first(asked):
+    content_first(asked)
+    asked["messages"][1::2] = [dict(reversed(message.items())) for message in asked["messages"][1::2]]
+
+
+STYLES = {"role first": lambda asked: None, "content first": content_first, "both": questions_content_first}
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
 @pytest.mark.parametrize("known", [False, True], ids=["new", "known"])
 @pytest.mark.parametrize(
     ("change", "whole"),
