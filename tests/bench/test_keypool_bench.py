@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 BENCH = Path(__file__).parents[2] / "bench" / "keypool"
-MODULES = ("figures", "scenarios", "processes")
+MODULES = ("figures", "scenarios", "processes", "run")
 
 
 @pytest.fixture
@@ -25,6 +25,15 @@ def bench(monkeypatch):
 def run(*arguments):
     command = [sys.executable, str(BENCH / "run.py"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_none_is_always_the_first(bench):
+    """In each round another adapter begins; scenarios stay in their order."""
+    runs = [("A", "skk"), ("A", "rr"), ("A", "litellm"), ("H", "skk")]
+    rounds = [bench("run").turned(runs, number) for number in range(4)]
+    firsts = ["skk", "rr", "litellm", "skk"]
+    assert [("A", first) for first in firsts] == [found[0] for found in rounds]
+    assert all(found[3] == ("H", "skk") and sorted(found) == sorted(runs) for found in rounds)
 
 
 def test_a_run_ends_in_a_table(tmp_path):
