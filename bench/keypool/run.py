@@ -110,7 +110,7 @@ def plan(scenarios: list[str] | None, adapters: dict[str, str]) -> list[tuple[st
 
 def turned(runs: list[tuple[str, str]], number: int) -> list[tuple[str, str]]:
     """Give the same for another round, another adapter first in each scenario: a heavy one leaves cold caches."""
-    letters, names = (list(dict.fromkeys(column)) for column in zip(*runs, strict=True))
+    letters, names = (list(dict.fromkeys(run[column] for run in runs)) for column in (0, 1))
     return sorted(runs, key=lambda run: (letters.index(run[0]), (names.index(run[1]) - number) % len(names)))
 
 
