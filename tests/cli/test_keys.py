@@ -137,6 +137,10 @@ class TestTheTable:
         assert state(known, 600.0).endswith((until, time.strftime("%H:%M", time.localtime(time.time() + 601))))
         assert re.search(r"until \d\d-\d\d \d\d:\d\d$", state(known, 86400.0))
 
+    def test_the_day_is_told_where_the_time_alone_would_not_do(self):
+        """Half a day ahead there is no doubt, also late in the evening: the table stays narrow."""
+        assert all(re.fullmatch(r"rests until \d\d:\d\d", state("cooling", hours * 3600.0)) for hours in range(1, 12))
+
     @pytest.mark.parametrize(
         ("per_minute", "left", "said"),
         [

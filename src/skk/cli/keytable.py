@@ -28,6 +28,9 @@ HEADS = {
 # A rest that is longer is told by the time of day at which it ends.
 _LONG = 120.0
 
+# From here on the day is told too.
+_HALF_A_DAY = 12 * 3600.0
+
 _SHUT = {
     "rejected": (mark("refused until {time}"), mark("refused, is asked again")),
     "out_of_quota": (mark("out of quota until {time}"), mark("out of quota, is asked again")),
@@ -96,9 +99,9 @@ def aligned(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int = 2) 
 
 
 def _clock(seconds: float) -> str:
-    """Give the time of day after so many seconds, with the day if that is not today."""
+    """Give the time of day after so many seconds, with the day where it may be taken for another day's."""
     then = time.localtime(time.time() + seconds)
-    return time.strftime("%H:%M" if then.tm_yday == time.localtime().tm_yday else "%m-%d %H:%M", then)
+    return time.strftime("%H:%M" if seconds < _HALF_A_DAY else "%m-%d %H:%M", then)
 
 
 def _number(number: float | None, *, down: bool = False) -> str:
