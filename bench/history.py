@@ -19,9 +19,9 @@ import tracemalloc
 from collections.abc import Callable
 from statistics import median
 
-from skk.history import History, TurnRecord
+from skk.history import History
 from skk.messages import Message, assistant_msg, compose, encode, message, user_msg
-from skk.turns import ChatTurn
+from skk.turns import ChatTurn, Terms
 
 COUNT = 100_000
 MOST_SECONDS = 0.001  # of a turn's work on the history, each
@@ -29,9 +29,9 @@ MOST_BYTES = 300  # of a message, beside twice its text
 REPLY = {"choices": [{"message": {"role": "assistant", "content": "51"}, "finish_reason": "stop"}]}
 
 CHANGES: dict[str, Callable[[History], object]] = {
-    "a turn is added, none goes": lambda history: history.append(record()),
-    "a turn is added, one goes (limit)": lambda history: history.append(record()),
-    "a turn is added, 1,000 messages go (trim_to)": lambda history: history.append(record()),
+    "a turn is added, none goes": lambda history: history.append(*turn()),
+    "a turn is added, one goes (limit)": lambda history: history.append(*turn()),
+    "a turn is added, 1,000 messages go (trim_to)": lambda history: history.append(*turn()),
     "window of the next request": lambda history: history.window(compose(["1+1=?"])),
     "pin one in the middle": lambda history: history.pin(COUNT // 2),
     "rollback of a turn": lambda history: history.rollback(1),
@@ -50,8 +50,8 @@ def made(said: list[str]) -> tuple[Message, ...]:
     return tuple(message((user_msg, assistant_msg)[i % 2](text)) for i, text in enumerate(said))
 
 
-def record() -> TurnRecord:
-    return TurnRecord(compose(["1+1=?"]), (message(assistant_msg("2")),))
+def turn() -> tuple[tuple[Message, ...], tuple[Message, ...]]:
+    return compose(["1+1=?"]), (message(assistant_msg("2")),)
 
 
 def seconds(name: str, messages: tuple[Message, ...], rounds: int) -> float:
@@ -60,7 +60,7 @@ def seconds(name: str, messages: tuple[Message, ...], rounds: int) -> float:
     full = History(*limits)
     full.extend(messages)
     if name.startswith("undo"):
-        full.append(record())
+        full.append(*turn())
     taken = []
     for _ in range(rounds):
         history = full.fork()
@@ -95,7 +95,7 @@ def encoded(messages: tuple[Message, ...], turns: int = 5) -> float:
     sys.setprofile(count)
     try:
         for i in range(turns):
-            turn = ChatTurn(history, compose([f"{i}+1=?"]), b'{"model":"bench"', model="bench")
+            turn = ChatTurn(history, compose([f"{i}+1=?"]), Terms(b'{"model":"bench"}', model="bench"))
             turn.prepare()
             turn.absorb([REPLY])
             turn.commit()

@@ -3,7 +3,6 @@
 import pytest
 
 from skk.errors import BadRequestError, HistoryIndexError
-from skk.history import TurnRecord
 from skk.openai import AKPool, Chat, assistant_msg, user_msg
 
 
@@ -121,7 +120,7 @@ def test_lines_that_a_turn_told_are_new_again(ask, group):
 def test_lines_wait_once(simulator, group):
     """Two turns may tell the same line at once; undoing both brings it back once."""
     group.add_dialog("A", ["B"], "first")
-    group._history.append(TurnRecord((), (), beside=tuple(group._waiting)))
+    group._history.append((), (), beside=tuple(group._waiting))
     group.request([("B", ["A"])])
     assert (2, 1) == (group.undo(2), len(group._waiting))
 

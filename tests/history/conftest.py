@@ -2,7 +2,7 @@
 
 import pytest
 
-from skk.history import History, TurnRecord
+from skk.history import History
 from skk.messages import decode, message
 
 CALL_1, CALL_2 = (
@@ -45,10 +45,10 @@ class Talk(History):
 
     def turn(self, question, answer):
         """Have one turn of a question and an answer, as a chat has it."""
-        self.append(self.record(question, f"a:{answer}"))
+        self.append(*self.record(question, f"a:{answer}"))
 
     def record(self, question, *reply):
-        return TurnRecord(self.made(f"u:{question}"), self.made(*reply))
+        return self.made(f"u:{question}"), self.made(*reply)
 
     def sent(self, *words):
         return self.told(self.window(self.made(*words)))

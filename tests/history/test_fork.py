@@ -4,13 +4,12 @@ import tracemalloc
 
 import pytest
 
-from skk.history import TurnRecord
 from skk.messages import assistant_msg, message, user_msg
 
-TURN = TurnRecord((message(user_msg("q9")),), (message(assistant_msg("a9")),))
+TURN = (message(user_msg("q9")),), (message(assistant_msg("a9")),)
 
 ON = {
-    "a turn": lambda history: history.append(TURN),
+    "a turn": lambda history: history.append(*TURN),
     "a rollback": lambda history: history.rollback(1),
     "a removal": lambda history: history.remove(0),
     "clearing": lambda history: history.clear(),
@@ -90,5 +89,5 @@ def test_a_fork_has_warned_where_its_origin_has(talk):
     with pytest.warns(UserWarning, match="are pinned"):
         history.turn("q2", "a2")
     fork = history.fork()
-    fork.append(TURN)  # a warning would fail the test
+    fork.append(*TURN)  # a warning would fail the test
     assert ["q1*"] == history.told(fork.messages)

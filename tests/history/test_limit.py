@@ -4,7 +4,6 @@ import warnings
 
 import pytest
 
-from skk.history import TurnRecord
 from skk.messages import message, user_msg
 
 
@@ -143,7 +142,7 @@ def test_a_warning_that_is_made_an_error_changes_nothing(talk):
     question = (message({**user_msg("q2"), "pinned": True}),)
     before = history.messages
     with pytest.raises(UserWarning):  # as the tests are run
-        history.append(TurnRecord(question, history.made("a:a2")))
+        history.append(question, history.made("a:a2"))
     assert history.messages is before
 
 

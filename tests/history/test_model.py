@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from skk.history import History, TurnRecord
+from skk.history import History
 from skk.history.archive import dumps, loads
 from skk.messages import decode, message
 
@@ -195,7 +195,7 @@ class Pair:
             steps = reply[:count]
             sent = self.history.window(self.made(question), steps=self.made(steps))
             assert self.plain(self.model.window(question, steps)) == decode(sent)
-        self.change(History.append, TurnRecord(self.made(question), self.made(reply)))
+        self.change(History.append, self.made(question), self.made(reply))
         self.model.ask(question, reply)
 
     def forge(self, messages):

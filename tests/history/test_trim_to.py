@@ -88,7 +88,7 @@ def test_a_tool_call_leaves_whole(talk):
 def test_a_turn_with_tools_is_cut_before_its_calls(talk):
     """Calls, results and answer are added to what the cut left; then the limit holds."""
     history = talk(*FULL, limit=6, trim_to=3)
-    history.append(history.record("q4", "c:", "1:r1", "a:a4"))
+    history.append(*history.record("q4", "c:", "1:r1", "a:a4"))
     assert ["q3", "a3", "q4", "", "r1", "a4"] == history.words
 
 
@@ -155,7 +155,7 @@ def test_a_step_that_passes_the_limit_cuts_where_the_answer_would(talk):
     """What is kept of the turn begins as its last request did."""
     history = talk(*FULL[:5], limit=6, trim_to=3)
     assert [["q1", "a1", "q2", "a2", "q3"], ["a2", "q3"]] == beginnings(history, ["u:q4"], "c:", "1:r1")
-    history.append(history.record("q4", "c:", "1:r1", "a:a4"))
+    history.append(*history.record("q4", "c:", "1:r1", "a:a4"))
     assert ["a2", "q3", "q4", "", "r1", "a4"] == history.words
 
 

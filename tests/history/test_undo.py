@@ -4,8 +4,6 @@ import sys
 
 import pytest
 
-from skk.history import TurnRecord
-
 VERBS = {
     "a turn": lambda history: history.turn("q9", "a9"),
     "added messages": lambda history: history.say("u:more", "a:and more*"),
@@ -185,7 +183,7 @@ def test_turns_under_a_limit_of_none_at_all_are_no_changes(talk):
 def test_a_turn_that_used_up_more_is_given_back(talk):
     """What a turn took besides messages comes back, also where the limit kept nothing of the turn."""
     history = talk(limit=0)
-    history.append(TurnRecord(history.made("u:q1"), history.made("a:a1"), beside=["a line"]))
+    history.append(history.made("u:q1"), history.made("a:a1"), beside=["a line"])
     assert [["a line"]] == [change.beside for change in history.undo()]
 
 

@@ -252,6 +252,14 @@ def test_gzip_unpacks(simulator, form):
     assert (b"[DONE]" if form else ANSWER.encode()) in unpacked
 
 
+def test_a_stream_whatever_was_asked_for(simulator, form):
+    """`always-stream` sends events, and says so."""
+    seen = Seen(simulator, "always-stream", stream=form)
+    assert seen.headers["content-type"].startswith("text/event-stream")
+    assert ANSWER == seen.text
+    assert seen.body.endswith(b"data: [DONE]\n\n")
+
+
 def test_bad_gzip_does_not(simulator, form):
     """The header says packed, the bytes are not."""
     seen = Seen(simulator, "bad-gzip", stream=form)

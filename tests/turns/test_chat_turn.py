@@ -8,7 +8,7 @@ from skk.errors import ChatRequestError, InvalidResponseError
 from skk.failure import CallerFailed, Failure, Kind
 from skk.history import History
 from skk.messages import Answer, decode, message
-from skk.turns import DONE, ChatTurn
+from skk.turns import DONE, ChatTurn, Terms
 
 
 def said(role, content, **fields):
@@ -23,9 +23,9 @@ def piece(content, finish_reason=None):
     return {"choices": [{"index": 0, "delta": {"content": content}, "finish_reason": finish_reason}]}
 
 
-def turn_of(history, question="50?", **options):
+def turn_of(history, question="50?", *, streamed=False, **options):
     asked = (said("user", question),)
-    return ChatTurn(history, asked, b'{"model":"m","n":1}', model="m", **options)
+    return ChatTurn(history, asked, Terms(b'{"model":"m","n":1}', model="m", streamed=streamed), **options)
 
 
 def body(turn):
@@ -163,7 +163,7 @@ class TestCommit:
         """Everything the service said is on the answer."""
         turn = turn_of(history)
         turn.prepare()
-        turn.begin("req_7")
+        turn.begin({b"x-request-id": b"req_7"})
         event = whole(reasoning_content="hm", annotations=[{"a": 1}])
         turn.absorb([{**event, "model": "m-1", "usage": {"total_tokens": 9}}])
         turn.commit()

@@ -13,7 +13,6 @@ from skk.errors import (
     SkkError,
     StreamTruncatedError,
 )
-from skk.messages import message
 from skk.turns import DONE
 from skk.turns.draft import Draft
 
@@ -33,6 +32,11 @@ def drafted(*events, at_once=False):
         draft.absorb(block)
     draft.check()
     return draft
+
+
+def kept(draft):
+    """Give the message as the history keeps it."""
+    return json.loads(draft.kept(draft.message()).data)
 
 
 def text(draft):
@@ -188,7 +192,7 @@ class TestRefusalAndAudio:
         draft = drafted(*events)
         message = draft.message()
         assert (text(draft), message["refusal"], message["content"]) == ("I cannot.", "I cannot.", None)
-        assert draft.kept()["content"] == "I cannot."
+        assert kept(draft)["content"] == "I cannot."
 
     def test_a_refusal_after_a_text(self):
         """Both are the answer, and each stays what it was."""
@@ -198,7 +202,7 @@ class TestRefusalAndAudio:
 
     def test_an_empty_refusal_is_none(self):
         """Some servers send ``refusal: ""`` with every answer, even with an empty one."""
-        assert drafted(whole({"content": "", "refusal": ""})).kept()["content"] == ""
+        assert kept(drafted(whole({"content": "", "refusal": ""})))["content"] == ""
 
     def test_audio_speaks_with_its_transcript(self):
         """The transcript is the text; only the id goes back to the service."""
@@ -210,12 +214,12 @@ class TestRefusalAndAudio:
         )
         assert text(draft) == "fifty-one"
         assert draft.message()["audio"] == {"id": "a1", "transcript": "fifty-one", "data": "AAAABBBB", "expires_at": 7}
-        assert draft.kept()["audio"] == {"id": "a1"}
+        assert kept(draft)["audio"] == {"id": "a1"}
 
     def test_audio_without_an_id_is_kept_as_its_transcript(self):
         """There is nothing else that the service would take back."""
-        kept = drafted(whole({"content": None, "audio": {"transcript": "fifty-one"}})).kept()
-        assert kept == {"role": "assistant", "content": "fifty-one"}
+        draft = drafted(whole({"content": None, "audio": {"transcript": "fifty-one"}}))
+        assert kept(draft) == {"role": "assistant", "content": "fifty-one"}
 
 
 class TestToolCalls:
@@ -310,7 +314,7 @@ class TestToolCalls:
         calls = draft.message()["tool_calls"]
         assert [call["function"] for call in calls] == [{"name": n, "arguments": "{}"} for n in "fg"]
         assert len({call["id"] for call in calls if call["id"]}) == 2
-        assert draft.kept()["tool_calls"] == calls
+        assert kept(draft)["tool_calls"] == calls
 
     def test_ids_of_two_answers_differ(self):
         """A result must find its call in a whole history."""
@@ -358,7 +362,7 @@ class TestToolCalls:
     def test_calls_that_are_none(self, calls):
         """A call that the service would not take back is no answer."""
         with pytest.raises(InvalidResponseError):
-            drafted(whole({"content": None, "tool_calls": calls})).kept()
+            kept(drafted(whole({"content": None, "tool_calls": calls})))
 
     @pytest.mark.parametrize("index", [-1, 10**9, "0"])
     def test_an_index_that_is_none(self, index):
@@ -379,7 +383,7 @@ class TestToolCalls:
         assert [("pay", '{"a":1}'), ("refund", '{"a":2}')] == [
             (one["function"]["name"], one["function"]["arguments"]) for one in calls
         ]
-        assert (2, draft.kept()["tool_calls"]) == (len({one["id"] for one in calls}), calls)
+        assert (2, kept(draft)["tool_calls"]) == (len({one["id"] for one in calls}), calls)
 
 
 class TestNoAnswer:
@@ -405,7 +409,7 @@ class TestNoAnswer:
     def test_garbage_is_an_invalid_response(self, event):
         """What is no answer is an `InvalidResponseError` that shows the beginning."""
         with pytest.raises(InvalidResponseError):
-            drafted(event, DONE).kept()
+            kept(drafted(event, DONE))
 
     @pytest.mark.parametrize(
         ("error", "message", "code"),
@@ -446,7 +450,7 @@ class TestNoAnswer:
         for value in (deep, nested):
             for event in (value, whole({"content": "x", "extra": value}), whole({"content": "x"}, usage={"a": value})):
                 with pytest.raises((InvalidResponseError, InvalidMessageError)):
-                    message(drafted(event).kept())
+                    kept(drafted(event))
             with pytest.raises(InvalidResponseError):
                 drafted(whole({"tool_calls": [call(arguments=value)]})).message()
 
@@ -512,7 +516,7 @@ def test_nothing_foreign_comes_out(events):
             assert all(isinstance(piece, str) and piece for piece in draft.absorb([event]))
         draft.check()
         assert draft.message()["role"] == "assistant"
-        json.loads(message(draft.kept()).data)
+        kept(draft)
     except SkkError:
         pass
 

@@ -9,7 +9,7 @@ from skk.errors import RequestDeadlineError, ToolRoundsError
 from skk.history import History
 from skk.messages import decode, message
 from skk.tools import AsyncSteps, Steps, Toolbox, ToolRun
-from skk.turns import ChatTurn
+from skk.turns import ChatTurn, Terms
 
 
 def call(name, **arguments):
@@ -35,9 +35,8 @@ class Run:
         self.history = History() if history is None else history
         toolbox = Toolbox(tools)
         question = (message({"role": "user", "content": "go"}),)
-        self.turn = ChatTurn(
-            self.history, question, b'{"first":true}', model="m", next_head=b'{"first":false}', tools=toolbox, **limits
-        )
+        terms = Terms(b'{"first":true}', model="m", next_head=b'{"first":false}', tools=toolbox)
+        self.turn = ChatTurn(self.history, question, terms, **limits)
         run = ToolRun(toolbox, None, is_async=is_async)
         make, drive = (AsyncSteps, self.adrive) if is_async else (Steps, self.drive)
         self.steps = make(self.turn, drive, run, most, lambda: self.now)

@@ -11,7 +11,7 @@ from skk import errors
 from skk.failure import Failure, Kind
 from skk.history import History
 from skk.messages import message
-from skk.turns import ChatTurn, RawTurn
+from skk.turns import ChatTurn, RawTurn, Terms
 
 PASSING = [Kind.UNREACHABLE, Kind.TIMED_OUT, Kind.UNAVAILABLE, Kind.RATE_LIMITED]
 FINAL = [kind for kind in Kind if kind not in PASSING]
@@ -45,12 +45,11 @@ def failed(kind, **more):
 
 
 def turn_of(*, retries=2, deadline=None, shown="", started=0.0):
-    turn = ChatTurn(
-        History(), (message({"role": "user", "content": "hi"}),), b'{"model":"m"}', model="m", deadline=deadline
-    )
+    asked = (message({"role": "user", "content": "hi"}),)
+    turn = ChatTurn(History(), asked, Terms(b'{"model":"m"}', model="m"), deadline=deadline)
     turn.start(started, retries)
     turn.prepare()
-    turn.begin("req_1")
+    turn.begin({b"x-request-id": b"req_1"})
     if shown:
         turn.absorb([{"choices": [{"index": 0, "delta": {"content": shown}}]}])
     return turn

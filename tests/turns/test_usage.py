@@ -14,7 +14,6 @@ NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0, "reaso
 @pytest.mark.parametrize(
     ("one", "other", "expected"),
     [
-        (None, {"a": 1}, {"a": 1}),
         ({"a": 1}, {"a": 2}, {"a": 3}),
         ({"a": 1}, {"b": 2}, {"a": 1, "b": 2}),
         ({"cost": 0.5}, {"cost": 1}, {"cost": 1.5}),

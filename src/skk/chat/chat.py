@@ -14,7 +14,7 @@ from .stream import AsyncStream, Stream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
     from typing import Any, Literal, NoReturn, Self
 
     from skk.history import Window
@@ -29,24 +29,37 @@ __all__ = ["Chat"]
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens", "cached_tokens")
 
+# How many steps are remembered before they are added up.
+_MOST_STEPS = 100
+
 
 class Tally:
     """What a chat's turns tell it. They do not hold the chat: a circle would keep both until the collector comes.
 
     Attributes:
-        spent: the tokens of all steps so far.
         last_answer: the answer of the turn that was completed last.
     """
 
     def __init__(self, last_answer: Answer | None = None) -> None:
-        self.spent = dict.fromkeys(_TOKENS, 0)
         self.last_answer = last_answer
+        self._steps: list[Mapping[str, Any]] = [dict.fromkeys(_TOKENS, 0)]  # a sum, and what came since
         self._lock = allocate_lock()
 
-    def spend(self, tokens: dict[str, int]) -> None:
-        """Add what a step took."""
+    def spend(self, usage: Mapping[str, Any]) -> None:
+        """Take in what a step took, as the service says it. Most are never asked for: they are added up later."""
         with self._lock:
-            self.spent = {name: count + tokens[name] for name, count in self.spent.items()}
+            self._steps.append(usage)
+            if len(self._steps) > _MOST_STEPS:
+                self._steps = [self.spent]
+
+    @property
+    def spent(self) -> dict[str, int]:
+        """The tokens of all steps so far."""
+        from skk.turns import totals
+
+        known, *steps = self._steps
+        taken = [known, *map(totals, steps)]
+        return {name: sum([one[name] for one in taken]) for name in _TOKENS}
 
     def finish(self, turn: ChatTurn) -> None:
         """Take over a turn that is complete."""
@@ -190,9 +203,11 @@ class Chat:
         *,
         streamed: bool,
         system: Message | None,
-        **more: Any,
+        shape: Callable[[Answer], Answer] | None = None,
+        done: Callable[[ChatTurn], None] | None = None,
+        beside: Any = None,
     ) -> Asked:
-        """Make the turn that asks `question`; `more` is for `Plan.asked`."""
+        """Make the turn that asks `question`."""
         options = self._usual
         if given:
             options = split_options(given)
@@ -203,41 +218,24 @@ class Chat:
             self._history,
             question,
             system=system,
-            most=self.max_context_tokens,
-            streamed=streamed,
+            most=self._max_context_tokens,
             spent=self._tally.spend,
-            **{"done": self._tally.finish, **more},
+            done=self._tally.finish if done is None else done,
+            shape=shape,
+            beside=beside,
         )
 
     def _pieces(self, asked: Asked) -> Generator[str] | Steps:
-        """Send it; the texts of all steps come while they come."""
-        from skk.transport import drive
-
         self._latest = asked.turn
-        wire = self._account.sync_wire(asked.options.sending, asked.options.client)
-        if asked.toolbox is None:
-            return drive(asked.turn, wire)  # no layer of our own around it: that would cost 0.1 µs a piece
-        from skk.tools import Steps, ToolRun
-
-        tools = ToolRun(asked.toolbox, asked.on_tool, hide=self._account.hide, is_async=False)
-        return Steps(asked.turn, lambda turn: drive(turn, wire), tools, asked.most_rounds, wire.now)
+        return asked.pieces(self._account)
 
     def _async_pieces(self, asked: Asked) -> AsyncGenerator[str, None] | AsyncSteps:
-        """Send it; the texts of all steps come while they come."""
-        from skk.transport import adrive
-
         self._latest = asked.turn
-        wire = self._account.async_wire(asked.options.sending, asked.options.client)
-        if asked.toolbox is None:
-            return adrive(asked.turn, wire)
-        from skk.tools import AsyncSteps, ToolRun
-
-        tools = ToolRun(asked.toolbox, asked.on_tool, hide=self._account.hide, is_async=True)
-        return AsyncSteps(asked.turn, lambda turn: adrive(turn, wire), tools, asked.most_rounds, wire.now)
+        return asked.async_pieces(self._account)
 
     def _plan(self, options: Options, streamed: bool) -> Plan:
         """Encode what a request says beside its messages: once a chat, and once a call that has options."""
-        model = self.model
+        model = self._model if self._model is not None else self._account.model
         name = (model, streamed)
         own = bool(options.body or options.client)
         if not own and (plan := self._plans.get(name)) is not None:
@@ -526,11 +524,9 @@ class Chat:
             ChatRequestError: the request failed.
             ValueError: the model returns no URLs.
         """
-        from skk.transport import drive
-
         split, turn = self._image_turn(prompt, pictures, image_count, return_format, options)
         wire = self._account.sync_wire(split.sending, split.client)
-        for _ in drive(turn, wire):
+        for _ in wire.drive(turn):
             pass
         if turn.wanted == "url":
             return turn.pictures
@@ -545,11 +541,9 @@ class Chat:
         **options: Any,
     ) -> list[Any]:
         """Have pictures drawn. Takes and raises what `dalle` does."""
-        from skk.transport import adrive
-
         split, turn = self._image_turn(prompt, pictures, image_count, return_format, options)
         wire = self._account.async_wire(split.sending, split.client)
-        async for _ in adrive(turn, wire):
+        async for _ in wire.drive(turn):
             pass
         if turn.wanted == "url":
             return turn.pictures

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from skk.errors import AnswerFormatError
 from skk.messages import encode, message
-from skk.turns import ChatTurn, answer_limit
+from skk.turns import ChatTurn, Terms, answer_limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
     from typing import Any
 
     from skk.history import History
     from skk.messages import Answer, Message
-    from skk.tools import AnswerFormat, Toolbox
-    from skk.transport import Options
+    from skk.tools import AnswerFormat, AsyncSteps, Steps, Toolbox, ToolRun
+    from skk.transport import Account, Options
 
     Shape = Callable[[Answer], Answer]
 
@@ -30,18 +30,12 @@ class Plan:
         built: what the chat has made of tools and forms so far.
 
     Attributes:
-        model: the model that is asked.
-        max_tokens: how long the answer may be; None if nothing says so.
-        head: the fields, as encoded JSON.
-        next_head: the same after a round of tools; None where it is no other.
+        terms: what a turn is told of them.
         toolbox: the tools, where Python functions are among them.
     """
 
     def __init__(self, body: dict[str, Any], built: dict[Any, tuple[Any, Any]]) -> None:
-        self.model: str = body["model"]
-        self.max_tokens = answer_limit(body)
         self.toolbox: Toolbox | None = None
-        self.next_head: bytes | None = None
         self._form: AnswerFormat | None = None
         tools: Any = body.get("tools")
         if callable(tools):
@@ -59,14 +53,22 @@ class Plan:
 
             self._form = _built(built, AnswerFormat, form)
             body["response_format"] = self._form.body
-        self.head = encode(body)
         self._tools = body.get("tools")
+        head, next_head = encode(body), None
         choice = body.get("tool_choice")
         if self.toolbox is not None and choice not in (None, "auto", "none"):
             del body["tool_choice"]  # it has been obeyed: else the model would have to call again, without end
             if isinstance(choice, dict) and isinstance(allowed := choice.get("allowed_tools"), dict):
                 body["tool_choice"] = {**choice, "allowed_tools": {**allowed, "mode": "auto"}}
-            self.next_head = encode(body)
+            next_head = encode(body)
+        self.terms = Terms(
+            head,
+            next_head=next_head,
+            model=body["model"],
+            streamed=bool(body.get("stream")),
+            tools=self.toolbox,
+            max_tokens=answer_limit(body),
+        )
 
     def asked(
         self,
@@ -76,10 +78,12 @@ class Plan:
         *,
         system: Message | None,
         most: int | None,
+        spent: Callable[[Mapping[str, Any]], None],
+        done: Callable[[ChatTurn], None],
         shape: Shape | None = None,
-        **more: Any,
+        beside: Any = None,
     ) -> Asked:
-        """Make the turn that asks `question`; `more` goes to it as it is.
+        """Make the turn that asks `question`.
 
         Args:
             options: what holds for this request.
@@ -87,42 +91,37 @@ class Plan:
             question: the messages that ask.
             system: the message that goes before all others.
             most: how many tokens may be sent; None for any number.
+            spent, done, beside: as `ChatTurn` takes them.
             shape: makes the answer that the caller sees.
         """
+        ours = options.ours
         turn = ChatTurn(
             history,
             question,
-            self.head,
-            model=self.model,
+            self.terms,
             system=system,
-            next_head=self.next_head,
-            tools=self.toolbox,
-            tokens=self.room(most, system),
-            shape=self.shaping(shape),
-            on_reasoning=options.ours.get("on_reasoning"),
-            deadline=options.ours.get("deadline"),
-            max_tokens=self.max_tokens,
-            **more,
+            deadline=ours.get("deadline"),
+            tokens=None if most is None else self.room(most, system),
+            shape=shape if self._form is None else self.shaping(self._form, shape),
+            on_reasoning=ours.get("on_reasoning"),
+            spent=spent,
+            done=done,
+            beside=beside,
         )
         return Asked(turn, options, self.toolbox)
 
-    def room(self, most: int | None, system: Message | None) -> tuple[int, Callable[[Message], int]] | None:
-        """Give how many tokens are left for the history and the question, and what counts them; None for no limit."""
-        if most is None:
-            return None
+    def room(self, most: int, system: Message | None) -> tuple[int, Callable[[Message], int]]:
+        """Give how many tokens are left for the history and the question, and what counts them."""
         from skk.history import PRIMING, TokenCounter
 
-        count = TokenCounter.for_model(self.model).count
+        count = TokenCounter.for_model(self.terms.model).count
         beside = [] if system is None else [system]
         if self._tools:  # counted as if they were a message
             beside.append(message({"role": "system", "content": encode(self._tools).decode()}))
         return most - PRIMING - sum(map(count, beside)), count
 
-    def shaping(self, shape: Shape | None) -> Shape | None:
+    def shaping(self, form: AnswerFormat, shape: Shape | None) -> Shape:
         """Give what makes the answer that the caller sees: with its structured value, then shaped further."""
-        form = self._form
-        if form is None:
-            return shape
 
         def shaped(answer: Answer) -> Answer:
             if not answer.tool_calls and answer.refusal is None:
@@ -160,13 +159,31 @@ class Asked:
         self.options = options
         self.toolbox = toolbox
 
-    @property
-    def on_tool(self) -> Any:
-        """Who is asked about each call."""
-        return self.options.ours.get("on_tool")
+    def pieces(self, account: Account) -> Generator[str] | Steps:
+        """Send it; the texts of all steps come while they come."""
+        turn, options = self.turn, self.options
+        wire = account.sync_wire(options.sending, options.client)
+        if self.toolbox is None:
+            return wire.drive(turn)  # no layer of our own around it: that would cost 0.1 µs a piece
+        from skk.tools import Steps
 
-    @property
-    def most_rounds(self) -> int:
-        """How often the model may call tools."""
-        most: int = self.options.ours.get("max_tool_rounds", 10)
-        return most
+        return Steps(turn, wire.drive, *self._run(account, is_async=False), wire.now)
+
+    def async_pieces(self, account: Account) -> AsyncGenerator[str, None] | AsyncSteps:
+        """Send it; the texts of all steps come while they come."""
+        turn, options = self.turn, self.options
+        wire = account.async_wire(options.sending, options.client)
+        if self.toolbox is None:
+            return wire.drive(turn)
+        from skk.tools import AsyncSteps
+
+        return AsyncSteps(turn, wire.drive, *self._run(account, is_async=True), wire.now)
+
+    def _run(self, account: Account, *, is_async: bool) -> tuple[ToolRun, int]:
+        """Give what runs the tools, and how often the model may call them."""
+        from skk.tools import ToolRun
+
+        assert self.toolbox is not None
+        ours = self.options.ours
+        run = ToolRun(self.toolbox, ours.get("on_tool"), hide=account.hide, is_async=is_async)
+        return run, ours.get("max_tool_rounds", 10)

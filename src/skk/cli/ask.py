@@ -355,10 +355,8 @@ class _Kept(_Once):
         self._save()
 
     def _keep(self) -> None:
-        from skk.history import TurnRecord
-
         question, *reply = self._chat.history.messages[self._sent :]
-        self._conversation.chat.history.append(TurnRecord((question,), tuple(reply)))
+        self._conversation.chat.history.append((question,), tuple(reply))
         self._save()
 
     def _save(self) -> None:

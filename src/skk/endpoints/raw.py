@@ -121,21 +121,19 @@ async def _acall(path: str, given: dict[str, Any]) -> Reply:
 
 
 def _send(account: Account, path: str, body: dict[str, Any] | None, sending: dict[str, Any]) -> RawTurn:
-    from skk.transport import drive
     from skk.turns import RawTurn
 
     turn = RawTurn(path, body)
-    for _ in drive(turn, account.sync_wire(sending, {})):
+    for _ in account.sync_wire(sending, {}).drive(turn):
         pass
     return turn
 
 
 async def _asend(account: Account, path: str, body: dict[str, Any] | None, sending: dict[str, Any]) -> RawTurn:
-    from skk.transport import adrive
     from skk.turns import RawTurn
 
     turn = RawTurn(path, body)
-    async for _ in adrive(turn, account.async_wire(sending, {})):
+    async for _ in account.async_wire(sending, {}).drive(turn):
         pass
     return turn
 

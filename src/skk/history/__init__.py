@@ -7,14 +7,13 @@ sent is not.
 
 from __future__ import annotations
 
-from .history import Change, History, TurnRecord
+from .history import Change, History
 
 __all__ = [
     "PRIMING",
     "Change",
     "History",
     "TokenCounter",
-    "TurnRecord",
     "Window",
     "read_archive",
     "read_talks",

@@ -16,43 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
-    from skk.messages import Reply
-
     from .trim import Ranges
 
 Messages = tuple[Message, ...]
 Limits = tuple[int | None, int | None]
 
-__all__ = ["Change", "History", "TurnRecord"]
+__all__ = ["Change", "History"]
 
 # How many changes can be taken back.
 _MOST_CHANGES = 100
-
-
-class TurnRecord:
-    """One finished turn: what was asked, what was answered, and what it took.
-
-    Attributes:
-        asked, reply: the messages; a turn with tools has their calls and results before the answer.
-        usage, finish_reason: as the service sent them.
-        beside: what else the turn used up, for the one who takes it back.
-    """
-
-    __slots__ = ("asked", "beside", "finish_reason", "reply", "usage")
-
-    def __init__(
-        self,
-        asked: Messages,
-        reply: Messages,
-        usage: Reply | None = None,
-        finish_reason: str | None = None,
-        beside: Any = None,
-    ) -> None:
-        self.asked = asked
-        self.reply = reply
-        self.usage = usage
-        self.finish_reason = finish_reason
-        self.beside = beside
 
 
 class Change:
@@ -244,14 +216,21 @@ class History:
             leave_out(excess(messages, over, question=fixed, size=count), "tokens")
         return messages
 
-    def append(self, record: TurnRecord) -> None:
-        """Add a finished turn, then let the limit apply."""
-        asked, reply = record.asked, record.reply
+    def append(self, asked: Messages, reply: Messages, beside: Any = None) -> None:
+        """Add a finished turn, then let the limit apply.
+
+        Args:
+            asked: the question.
+            reply: what came of it; a turn with tools has their calls and results before the answer.
+            beside: what else the turn used up, for the one who takes it back.
+        """
+        turn = asked + reply
         with self._lock:
             state = self._state
-            turn = asked + reply
-            self._tools = self._tools or any(m.calls for m in turn)
-            change = Change(state.messages, record.beside)
+            for m in turn:
+                if m.calls:
+                    self._tools = True
+            change = Change(state.messages, beside)
             change.add(turn)
             if state.limit is not None and len(change.messages) > state.limit:
                 if state.trim_to is not None:  # cut where the request was cut too: the answer does not move the cut
@@ -265,7 +244,7 @@ class History:
 
         sentence = mark("all {limit} messages that msg_max_count allows are pinned: new turns are not kept; unpin some")
         warnings.warn(say(sentence, limit=state.limit), stacklevel=2)  # may raise: nothing has changed so far
-        self.append(record)
+        self.append(asked, reply, beside)
 
     def extend(self, messages: Messages) -> None:
         """Add messages, then let the limit apply."""

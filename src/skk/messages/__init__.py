@@ -17,6 +17,7 @@ from .message import (
     message,
     plain_text,
     restored,
+    spoken,
     system_msg,
     user_msg,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "message",
     "plain_text",
     "restored",
+    "spoken",
     "system_msg",
     "user_msg",
 ]

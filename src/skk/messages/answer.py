@@ -64,7 +64,7 @@ class Answer(str):
 
     # no __slots__: a str subclass cannot have them
     def __new__(cls, text: str = "", **about: Any) -> Answer:
-        self = super().__new__(cls, text)
+        self = str.__new__(cls, text)
         self.__dict__ = about
         return self
 

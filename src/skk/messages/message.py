@@ -28,6 +28,7 @@ __all__ = [
     "message",
     "plain_text",
     "restored",
+    "spoken",
     "system_msg",
     "user_msg",
 ]
@@ -269,7 +270,7 @@ def _checked(part: Any) -> dict[str, Any]:
     return part
 
 
-_encoders: list[Callable[[object], str]] = []
+_encoders: list[Callable[[Any], str]] = []
 
 
 def encode(value: object) -> bytes:
@@ -281,14 +282,15 @@ def encode(value: object) -> bytes:
     if not _encoders:
         import json  # 6 ms, two thirds of an interpreter's start
 
-        _encoders[:] = [  # both at once: another thread may look
+        plain, escaped = [
             json.JSONEncoder(ensure_ascii=escaped, allow_nan=False, separators=(",", ":"), default=_plain).encode
             for escaped in (False, True)
         ]
+        _encoders[:] = plain, json.encoder.encode_basestring, escaped  # all at once: another thread may look
     try:
-        return _encoders[0](value).encode()
+        return _encoders[type(value) is str](value).encode()
     except UnicodeEncodeError:  # half of a surrogate pair: no UTF-8, but JSON has an escape for it
-        return _encoders[1](value).encode()
+        return _encoders[-1](value).encode()
 
 
 def _plain(value: Any) -> object:

@@ -362,6 +362,15 @@ async def _gzip(line: Line, call: Call) -> None:
     await _body(line, gzip.compress(body), kind, {"content-encoding": "gzip"})
 
 
+@fault("always-stream", "answer", "answer", chat_only=True)
+async def _always_stream(line: Line, call: Call) -> None:
+    """A stream, also where a whole reply was asked for."""
+    line.begin()
+    for one in call.events():
+        await line.chunk(event(one))
+    await line.end()
+
+
 @fault("bad-gzip", "error", "error")
 async def _bad_gzip(line: Line, call: Call) -> None:
     """The body says that it is packed, and is not."""

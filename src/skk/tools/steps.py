@@ -8,7 +8,7 @@ from .toolbox import OutOfTime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
     from typing import Any, Self
 
     from skk.messages import Message
@@ -43,13 +43,13 @@ class _Rounds:
         self._closed = False
         self._pieces = drive(turn)
 
-    def _next(self) -> list[dict[str, Any]]:
+    def _next(self) -> Sequence[dict[str, Any]]:
         """Give the calls to run; none where the turn is at its end.
 
         Raises:
             ToolRoundsError: there were as many rounds as there may be.
         """
-        calls = [] if self._over else self._turn.pending
+        calls = () if self._over else self._turn.pending
         self._over = True  # until there are results: who asks again after an error runs no tool twice
         if calls:
             if self._rounds >= self._most:

@@ -15,7 +15,7 @@ from .function import Function, result_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
 __all__ = ["OutOfTime", "ToolCall", "ToolRun", "Toolbox"]
@@ -172,7 +172,7 @@ class ToolRun:
         self._hide = hide
 
     def results(
-        self, pending: list[dict[str, Any]], left: float | None, now: Callable[[], float]
+        self, pending: Sequence[dict[str, Any]], left: float | None, now: Callable[[], float]
     ) -> tuple[Message, ...]:
         """Run the calls one after the other, and give their results as messages.
 
@@ -203,7 +203,7 @@ class ToolRun:
             raise OutOfTime(_messages(calls))
         return _messages(calls)
 
-    async def aresults(self, pending: list[dict[str, Any]], left: float | None) -> tuple[Message, ...]:
+    async def aresults(self, pending: Sequence[dict[str, Any]], left: float | None) -> tuple[Message, ...]:
         """Run the calls side by side, those that do not await in threads, and give their results as messages.
 
         Args:
@@ -255,7 +255,7 @@ class ToolRun:
             raise
         return _messages(calls)
 
-    def _calls(self, pending: list[dict[str, Any]]) -> list[ToolCall]:
+    def _calls(self, pending: Sequence[dict[str, Any]]) -> list[ToolCall]:
         calls = []
         for given in pending:
             name = given["function"]["name"]

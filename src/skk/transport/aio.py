@@ -26,11 +26,11 @@ __all__ = ["AsyncWire", "adrive"]
 
 async def adrive(turn: Turn, wire: AsyncWire) -> AsyncGenerator[str, None]:
     """Send `turn` over asynchronous I/O, yielding text as it arrives. Its twin is `drive`."""
-    absorb = turn.absorb
     while True:
         async with wire.lease(turn) as lease:
             try:
                 async with wire.open(turn, lease) as blocks:
+                    absorb = turn.absorb
                     async for block in blocks:
                         for text in absorb(block):
                             yield text
@@ -49,6 +49,10 @@ class AsyncWire(Wire):
     def __init__(self, *args: Any, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep, **options: Any) -> None:
         super().__init__(*args, **options)
         self._sleep = sleep
+
+    def drive(self, turn: Turn) -> AsyncGenerator[str, None]:
+        """Send a turn; its texts come while they come."""
+        return adrive(turn, self)
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -206,27 +210,29 @@ class _Reply:
 
     async def __aiter__(self) -> AsyncIterator[list[Event]]:
         incoming = Incoming(self._turn, self._lease, self._response, self._request.streamed)
-        feed = incoming.feed
-        if self._request.streamed:
-            read = aiter(self._response.stream if incoming.direct else self._response.aiter_bytes())
-            try:
-                block = await self._in_time(_Untold(read))
-                if block is not None:
+        if not self._request.streamed:
+            yield incoming.decoded(await self._response.aread())
+            return
+        decoder = incoming.decoder()
+        feed = decoder.feed
+        direct = incoming.direct(self._response)
+        read = aiter(self._response.stream if direct else self._response.aiter_bytes())
+        try:
+            block = await self._in_time(_Untold(read))
+            if block is not None:
+                yield feed(block)
+            if self._turn.ends_at is None:
+                async for block in read:
                     yield feed(block)
-                if self._turn.ends_at is None:
-                    async for block in read:
-                        yield feed(block)
-                else:
-                    while (block := await self._in_time(anext(read, None))) is not None:
-                        yield feed(block)
-            except Exception:
-                if not incoming.complete:
-                    raise
-            finally:
-                await read.aclose()  # a generator inside another is not closed with it
-        else:
-            feed(await self._response.aread())
-        yield incoming.finish()
+            else:
+                while (block := await self._in_time(anext(read, None))) is not None:
+                    yield feed(block)
+        except Exception:
+            if not (self._turn.complete or decoder.done):  # else all that matters has come
+                raise
+        finally:
+            await read.aclose()  # a generator inside another is not closed with it
+        yield decoder.finish()
 
     async def _in_time(self, awaited: Awaitable[Any]) -> Any:
         """Wait for one step, but not beyond the deadline."""

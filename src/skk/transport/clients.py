@@ -86,6 +86,9 @@ class Connection:
         settings: gives what a config file says, for its proxy.
         transport: ``"aiohttp"`` for the SDK's aiohttp client in async; None for its own.
         share: on whose account clients are used; None for one of its own.
+
+    Attributes:
+        held: the client for blocking calls, once it was used: the last connection that holds it closes it.
     """
 
     def __init__(
@@ -104,6 +107,7 @@ class Connection:
         self.share.used = True
         self.base_url = str(self._options.get("base_url") or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL)
         self._here = _is_loopback(self.base_url)  # no proxy stands between this machine and itself
+        self.held: Client | None = None
         self._key = self._shared_key()
         self._clients = _shared if self._key is not None else _Clients()
 
@@ -124,9 +128,10 @@ class Connection:
 
     def sync(self) -> Client:
         """Give the client for blocking calls."""
-        if (client := self._clients.held.get(self)) is None:
+        if (client := self.held) is None:
             with _lock:
-                client = self._clients.held[self] = self._of(self._clients.sync, sync=True)
+                client = self.held = self._of(self._clients.sync, sync=True)
+                self._clients.holders.add(self)
                 client.users.add(self.share)
         return client
 
@@ -312,7 +317,7 @@ class _Clients:
 
     def __init__(self) -> None:
         self.sync: WeakValueDictionary[Any, Client] = WeakValueDictionary()
-        self.held: WeakKeyDictionary[Connection, Client] = WeakKeyDictionary()  # who uses which: the last one closes it
+        self.holders: WeakSet[Connection] = WeakSet()
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Any, Client]] = WeakKeyDictionary()
         with _lock:
             _all.add(self)
@@ -334,9 +339,9 @@ class _Clients:
         return [clients.pop(key) for key, client in older if not client.users and not client.replies]
 
     def leave(self, share: Share) -> list[Client]:
-        for connection in [ref() for ref in self.held.keyrefs()]:
-            if connection is not None and connection.share is share:
-                self.held.pop(connection, None)
+        for connection in list(self.holders):
+            if connection.share is share:
+                self._drop(connection)
         left = []
         for key, client in list(self.sync.items()):
             if _left_by(share, client):
@@ -350,17 +355,23 @@ class _Clients:
 
     def let_go(self, client: Client, key: Any) -> None:
         self.sync.pop(key, None)
-        for user in [user for user, used in self.held.items() if used is client]:
-            del self.held[user]
+        for connection in list(self.holders):
+            if connection.held is client:
+                self._drop(connection)
         if client in _newest:
             _newest.remove(client)
 
+    def _drop(self, connection: Connection) -> None:
+        connection.held = None
+        self.holders.discard(connection)
+
     def forget(self) -> None:
+        for connection in list(self.holders):
+            self._drop(connection)
         for client in self.sync.values():
             if client.own:  # closing takes a lock, which another thread may have held at the fork
                 client.keeper.detach()
         self.sync = WeakValueDictionary()
-        self.held = WeakKeyDictionary()
         self._loops = WeakKeyDictionary()
 
 

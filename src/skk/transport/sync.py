@@ -26,11 +26,11 @@ __all__ = ["SyncWire", "drive"]
 
 def drive(turn: Turn, wire: SyncWire) -> Generator[str]:
     """Send `turn` over blocking I/O, yielding text as it arrives. Its twin is `adrive`."""
-    absorb = turn.absorb
     while True:
         with wire.lease(turn) as lease:
             try:
                 with wire.open(turn, lease) as blocks:
+                    absorb = turn.absorb
                     for block in blocks:
                         for text in absorb(block):  # noqa: UP028  # its twin cannot say `yield from`
                             yield text
@@ -49,6 +49,10 @@ class SyncWire(Wire):
     def __init__(self, *args: Any, sleep: Callable[[float], None] = time.sleep, **options: Any) -> None:
         super().__init__(*args, **options)
         self._sleep = sleep
+
+    def drive(self, turn: Turn) -> Generator[str]:
+        """Send a turn; its texts come while they come."""
+        return drive(turn, self)
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -140,7 +144,8 @@ class _Reply:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._interrupted(kind)
+        if kind is not None:
+            self._interrupted(kind)
         try:
             self._response.close()
         except BaseException as interruption:
@@ -149,25 +154,26 @@ class _Reply:
         finally:
             self._client = None  # a client that everybody has left closes here
 
-    def _interrupted(self, kind: type[BaseException] | None) -> None:
-        if kind is None or issubclass(kind, (Exception, GeneratorExit)):
+    def _interrupted(self, kind: type[BaseException]) -> None:
+        if issubclass(kind, (Exception, GeneratorExit)):
             return
         if self._client is not None:  # Ctrl-C, or a thread's end
             self._wire.connection.distrust(self._client)
 
     def __iter__(self) -> Iterator[list[Event]]:
         incoming = Incoming(self._turn, self._lease, self._response, self._request.streamed)
-        feed = incoming.feed
-        if self._piecemeal:
-            ends_at = self._turn.ends_at
-            try:
-                for block in self._response.stream if incoming.direct else self._response.iter_bytes():
-                    yield feed(block)
-                    if ends_at is not None and self._wire.now() >= ends_at and not incoming.complete:
-                        raise RequestDeadlineError(seconds=self._turn.deadline)
-            except Exception:
-                if not incoming.complete:
-                    raise
-        else:
-            feed(self._response.read())
-        yield incoming.finish()
+        if not self._piecemeal:
+            yield incoming.decoded(self._response.read())
+            return
+        decoder = incoming.decoder()
+        feed, ends_at = decoder.feed, self._turn.ends_at
+        direct = incoming.direct(self._response)
+        try:
+            for block in self._response.stream if direct else self._response.iter_bytes():
+                yield feed(block)
+                if ends_at is not None and self._wire.now() >= ends_at and not (self._turn.complete or decoder.done):
+                    raise RequestDeadlineError(seconds=self._turn.deadline)
+        except Exception:
+            if not (self._turn.complete or decoder.done):  # else all that matters has come
+                raise
+        yield decoder.finish()

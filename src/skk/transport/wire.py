@@ -16,7 +16,7 @@ from skk.texts import mark, say
 
 from .classify import classify
 from .clients import HTTP, Connection
-from .sse import EventDecoder, ValueDecoder
+from .sse import EventDecoder, ValueDecoder, decode_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from skk.failure import Failure
     from skk.keys import AKPool, Place
-    from skk.turns import Request, Turn
+    from skk.turns import Event, Request, Turn
 
 __all__ = ["Incoming", "Wire"]
 
@@ -80,6 +80,7 @@ class Wire:
         if "timeout" in sending:
             options["timeout"] = sending["timeout"]
         self._options = options
+        self._lone = keys.lease() if isinstance(keys, OneKey) else None
 
     def enter(self, turn: Turn) -> Lease | Place:
         """Give a lease where nobody need wait for one, else the turn's place in the queue.
@@ -87,8 +88,10 @@ class Wire:
         Raises:
             RequestDeadlineError: it is too late.
         """
+        if self._lone is not None and turn.deadline is None:
+            return self._lone
         now = self.now()
-        turn.start(now, self._retries if self._keys.pooled or turn.deadline is not None else 0)
+        turn.start(now, self._retries)
         left = math.inf
         if turn.ends_at is not None:
             left = turn.ends_at - now
@@ -175,44 +178,43 @@ class Wire:
 
 
 class Incoming:
-    """A reply while it is read: bytes become events.
+    """A reply whose headers have come; the turn and the key are told of them.
 
     Args:
         turn: whose reply it is.
         lease: the key that it was asked with.
         response: the HTTP library's response, its body perhaps not read yet.
         streamed: whether a stream was asked for.
-
-    Attributes:
-        feed: takes in bytes, gives the events that are complete.
-        finish: gives what the end of the body completes.
-        direct: whether the body is read from the stream below the response, which saves 0.4 µs a read: it is
-            neither compressed nor read already (by a hook of the caller's client).
     """
 
-    __slots__ = ("_decoder", "_turn", "direct", "feed", "finish")
+    __slots__ = ("_headers", "_events")
 
     def __init__(self, turn: Turn, lease: Lease, response: Any, streamed: bool) -> None:
         # One walk: each look-up in the HTTP library's headers is one of its own.
-        headers = {name.lower(): value for name, value in response.headers.raw}
+        self._headers = headers = {name.lower(): value for name, value in response.headers.raw}
         lease.heard(headers)
-        turn.begin(_text(headers.get(b"x-request-id")), _text(headers.get(b"date")))
+        turn.begin(headers)
         kind = headers.get(b"content-type", b"")
-        self._turn = turn
         # A server may send one JSON value where a stream was asked for, and a stream where it was not.
-        events = b"event-stream" in kind or (streamed and b"json" not in kind)
-        self._decoder = EventDecoder() if events else ValueDecoder()
-        self.feed, self.finish = self._decoder.feed, self._decoder.finish
-        self.direct = b"content-encoding" not in headers and not response.is_stream_consumed
+        self._events = b"event-stream" in kind or (streamed and b"json" not in kind)
 
-    @property
-    def complete(self) -> bool:
-        """Whether all that matters has come, so that trouble on the line is none any more."""
-        return self._turn.complete or self._decoder.done
+    def decoder(self) -> EventDecoder | ValueDecoder:
+        """Give what makes events of the body while it comes."""
+        return EventDecoder() if self._events else ValueDecoder()
 
+    def decoded(self, body: bytes) -> list[Event]:
+        """Give the events of the whole body."""
+        if not self._events:
+            return [decode_json(body)]
+        decoder = EventDecoder()
+        return [*decoder.feed(body), *decoder.finish()]
 
-def _text(header: bytes | None) -> str | None:
-    return None if header is None else header.decode("latin-1")
+    def direct(self, response: Any) -> bool:
+        """Tell whether the body can be read from the stream below the response, which saves 0.4 µs a read.
+
+        It is neither compressed nor read already, by a hook of the caller's client.
+        """
+        return b"content-encoding" not in self._headers and not response.is_stream_consumed
 
 
 def _within(timeout: Any, left: float) -> Any:

@@ -7,10 +7,21 @@ for both colours, whole or streamed.
 
 from __future__ import annotations
 
-from .chat import ChatTurn
+from .chat import ChatTurn, Terms
 from .image import ImageTurn
 from .raw import RawTurn
 from .turn import DONE, Event, Request, Turn
 from .usage import answer_limit, totals
 
-__all__ = ["DONE", "ChatTurn", "Event", "ImageTurn", "RawTurn", "Request", "Turn", "answer_limit", "totals"]
+__all__ = [
+    "DONE",
+    "ChatTurn",
+    "Event",
+    "ImageTurn",
+    "RawTurn",
+    "Request",
+    "Terms",
+    "Turn",
+    "answer_limit",
+    "totals",
+]

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from skk.errors import InvalidMessageError, SkkError
+from skk.errors import SkkError
 from skk.failure import CallerFailed
-from skk.history import History, TurnRecord
-from skk.messages import Answer, Message, decode, message
+from skk.messages import Answer, Message, decode
 
-from .draft import Draft, unreadable
+from .draft import Draft
 from .turn import Event, Request, Turn
-from .usage import added, totals
+from .usage import added
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Protocol
 
     from skk.errors import ChatRequestError
+    from skk.history import History
     from skk.messages import Reply
 
     class Tools(Protocol):
@@ -25,9 +25,42 @@ if TYPE_CHECKING:
         def can_run(self, calls: list[dict[str, Any]]) -> bool: ...
 
 
-__all__ = ["ChatTurn"]
+__all__ = ["ChatTurn", "Terms"]
 
 PATH = "/chat/completions"
+
+
+class Terms:
+    """What many turns ask alike: all but the messages.
+
+    Args:
+        head: the fields of the request's body beside the messages, as an encoded JSON object.
+        model: the model that is asked.
+        next_head: `head` of the steps after the first; None for the same.
+        streamed: whether the answer is wanted in pieces.
+        tools: who runs tool calls; None leaves them to the caller.
+        max_tokens: how long an answer may be; None where the request does not say.
+
+    Attributes:
+        opening, next_opening: the bodies, up to the messages.
+    """
+
+    def __init__(
+        self,
+        head: bytes,
+        *,
+        model: str,
+        next_head: bytes | None = None,
+        streamed: bool = False,
+        tools: Tools | None = None,
+        max_tokens: int | None = None,
+    ) -> None:
+        self.model = model
+        self.opening = head[:-1] + b',"messages":['
+        self.next_opening = self.opening if next_head is None else next_head[:-1] + b',"messages":['
+        self.streamed = streamed
+        self.tools = tools
+        self.max_tokens = max_tokens
 
 
 class ChatTurn(Turn):
@@ -39,16 +72,13 @@ class ChatTurn(Turn):
     Args:
         history: where the turn is added when it is complete.
         question: the messages that ask.
-        head: the other fields of the request's body, as encoded JSON.
-        model: the model that is asked.
+        terms: all else that the request says.
         system: the message that goes before all others.
-        streamed: whether the answer is wanted in pieces.
-        next_head: `head` of the steps after the first; None for the same.
-        tools: who runs tool calls; None leaves them to the caller.
+        deadline: seconds for all of it; None for no end.
         tokens: how many tokens the history and the question may have, and what counts them; None for any number.
         shape: makes the answer that the caller sees; it may raise, before anything is changed.
         on_reasoning: called with each piece of what the model thinks aloud.
-        spent: called with the tokens of each step, as `totals` gives them, also of one that fails later.
+        spent: called with the tokens of each step, as the service says them, also of one that fails later.
         done: called in the commit, after everything that can fail.
         beside: what else the turn uses up; the history keeps it for the one who takes the turn back.
 
@@ -58,6 +88,7 @@ class ChatTurn(Turn):
     """
 
     answer: Answer | None = None
+    pending: Sequence[dict[str, Any]] = ()
     _request: Request | None = None
     _snapshot: tuple[Message, ...] | None = None
     _steps: tuple[Message, ...] = ()
@@ -68,31 +99,25 @@ class ChatTurn(Turn):
         self,
         history: History,
         question: tuple[Message, ...],
-        head: bytes,
+        terms: Terms,
         *,
-        model: str,
         system: Message | None = None,
-        streamed: bool = False,
-        next_head: bytes | None = None,
-        tools: Tools | None = None,
+        deadline: float | None = None,
         tokens: tuple[int, Callable[[Message], int]] | None = None,
         shape: Callable[[Answer], Answer] | None = None,
         on_reasoning: Callable[[str], object] | None = None,
-        spent: Callable[[dict[str, int]], None] | None = None,
+        spent: Callable[[Mapping[str, Any]], None] | None = None,
         done: Callable[[ChatTurn], None] | None = None,
         beside: Any = None,
-        **limits: Any,
     ) -> None:
-        super().__init__(**limits)
-        self.model = model
-        self.pending: list[dict[str, Any]] = []
+        self.model = terms.model
+        self.max_tokens = terms.max_tokens
+        self.deadline = deadline
         self._history = history
         self._question = question
-        self._head = head
+        self._terms = terms
+        self._opening = terms.opening
         self._system = system
-        self._streamed = streamed
-        self._next_head = next_head
-        self._tools = tools
         self._tokens = tokens
         self._shape = shape
         self._on_reasoning = on_reasoning
@@ -145,14 +170,15 @@ class ChatTurn(Turn):
             self._draft = Draft(self._on_reasoning)
         if self._request is None:
             data = [m.data for m in self.window()] or [b""]
-            data[0] = self._head[:-1] + b',"messages":[' + data[0]
+            data[0] = self._opening + data[0]
             data[-1] += b"]}"
-            self._request = Request(PATH, b",".join(data), streamed=self._streamed)  # one copy of a long history
+            self._request = Request(PATH, b",".join(data), streamed=self._terms.streamed)  # one copy of a long history
         return self._request
 
-    def absorb(self, events: Sequence[Event]) -> list[str]:
-        """Take in what came and give the texts that are new."""
-        return self._draft.absorb(events)
+    @property
+    def absorb(self) -> Callable[[Sequence[Event]], list[str]]:
+        """What takes in what came and gives the texts that are new: no call of our own between costs each piece."""
+        return self._draft.absorb
 
     def commit(self) -> None:
         """Add the turn to the history: all of it, in one assignment, after everything that can fail.
@@ -161,36 +187,33 @@ class ChatTurn(Turn):
         """
         draft = self._draft
         if draft.usage is not None:  # whatever comes of it
-            self._usage = added(self._usage, draft.usage)
+            self._usage = draft.usage if self._usage is None else added(self._usage, draft.usage)
             if self._spent is not None:
-                self._spent(totals(draft.usage))
+                self._spent(draft.spent)
         draft.check()
         given = draft.message()
-        try:
-            reply = message(draft.kept(given), "answer")
-        except InvalidMessageError as error:  # a tool call without a name, an id that is a number …
-            raise unreadable(given) from error
+        reply = draft.kept(given)
         self._request = None  # the bytes of a long history need not be kept beside it
         calls = given.get("tool_calls")
-        if calls and self._tools is not None and self._tools.can_run(calls):
+        if calls and (tools := self._terms.tools) is not None and tools.can_run(calls):
             self._steps += (reply,)
             self.pending = calls
             return
-        reasoning = given.get("reasoning_content") or given.get("reasoning")
         answer = Answer(
             "".join(draft.pieces),
             message=given,
             usage=self._usage,
             finish_reason=draft.finish_reason,
-            reasoning=reasoning if isinstance(reasoning, str) else None,
-            refusal=given.get("refusal"),
             model=draft.model,
             request_id=self.request_id,
         )
+        if len(given) > 2:
+            reasoning = given.get("reasoning_content") or given.get("reasoning")
+            answer.reasoning = reasoning if isinstance(reasoning, str) else None
+            answer.refusal = given.get("refusal")
         if self._shape is not None:
             answer = self._shaped(self._shape, answer)
-        replies = (*self._steps, reply)
-        self._history.append(TurnRecord(self._question, replies, self._usage, draft.finish_reason, self._beside))
+        self._history.append(self._question, (*self._steps, reply), self._beside)
         self.answer = answer
         self._snapshot = None
         if self._done is not None:
@@ -207,10 +230,10 @@ class ChatTurn(Turn):
     def take(self, results: tuple[Message, ...]) -> None:
         """Take in the results of the tool calls; the next step sends them."""
         self._steps += results
-        self.pending = []
+        self.pending = ()
         self._said += "".join(self._draft.pieces)
         self._draft = Draft(self._on_reasoning)
-        self._head = self._next_head or self._head
+        self._opening = self._terms.next_opening
         self.attempts, self.place, self.last_error, self.request_id = 0, None, None, None  # each step has its own tries
         self._troubles = 0
 

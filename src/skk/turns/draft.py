@@ -12,22 +12,25 @@ import random
 from contextlib import suppress
 from functools import partial
 
-from skk.errors import SkkError
+from skk.errors import InvalidMessageError, SkkError
 from skk.failure import CallerFailed
-from skk.messages import INSTEAD_OF_TEXT, Reply, dressed, encode
+from skk.messages import INSTEAD_OF_TEXT, Message, Reply, dressed, encode, message, spoken
 from skk.texts import mark
 
 from .turn import DONE, Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
 __all__ = ["Draft", "unreadable"]
 
 # What comes whole in one fragment, and is not put together from several.
 _WHOLE = frozenset({"id", "type", "name"})
+
+# A message of these says a text and nothing else: nobody takes annotations back.
+_OF_A_TEXT = frozenset({"role", "content", "annotations"})
 
 # What reading a value of another shape than expected, or one as deep as a stack, ends in.
 _SHAPE_ERRORS = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
@@ -40,31 +43,29 @@ class Draft:
         pieces: the texts so far, in order; those of a refusal too.
         fields: the fields of the assistant's message so far, beside role and content.
         finish_reason, usage, model: as the service sent them.
+        spent: the usage once more, which no caller is given: it stays as it is.
         thought_aloud: whether `on_reasoning` was called.
 
     Args:
         on_reasoning: called with each piece of what the model thinks aloud.
     """
 
-    __slots__ = (
-        *("_aside", "_calls", "_ended", "_found", "_on_reasoning", "_streamed", "_thoughts"),
-        *("fields", "finish_reason", "model", "pieces", "thought_aloud", "usage"),
-    )
+    finish_reason: str | None = None
+    usage: Reply | None = None
+    model: str | None = None
+    thought_aloud = False
+    _aside: frozenset[int] = frozenset()  # the places of pieces that are a refusal's or a transcript's
+    _found = False
+    _ended = False
 
     def __init__(self, on_reasoning: Callable[[str], object] | None = None) -> None:
         self.pieces: list[str] = []
         self.fields: dict[str, Any] = {}
-        self.finish_reason: str | None = None
-        self.usage: Reply | None = None
-        self.model: str | None = None
-        self._aside: set[int] = set()  # the places of pieces that are a refusal's or a transcript's
         self._calls: list[dict[str, Any]] = []
-        self._found = False
-        self._streamed = False
-        self._ended = False
-        self._on_reasoning = on_reasoning
         self._thoughts: list[Callable[[], object]] = []
-        self.thought_aloud = False
+        self._on_reasoning = on_reasoning
+        self.spent: Mapping[str, Any] = {}
+        self._streamed = False  # read for each piece: not of the class, where Python finds it a little later
 
     def absorb(self, events: Sequence[Event]) -> list[str]:
         """Take in events, give the texts that are new.
@@ -118,7 +119,7 @@ class Draft:
         if usage := event.get("usage"):
             if not isinstance(usage, dict):
                 raise TypeError
-            self.usage = dressed(usage)
+            self.spent, self.usage = usage, dressed(usage)
         for place, choice in enumerate(event.get("choices") or ()):
             index = choice.get("index")
             if (place if index is None else index) == 0:  # with n > 1 the first choice is the answer
@@ -164,7 +165,7 @@ class Draft:
     def _say_aside(self, text: str | None) -> None:
         """Say what is a text to people, and not the message's content."""
         if text:
-            self._aside.add(len(self.pieces))
+            self._aside |= {len(self.pieces)}
             self.pieces.append(text)
 
     def _call(self, fragment: dict[str, Any], place: int | None) -> None:
@@ -221,6 +222,16 @@ class Draft:
         Raises:
             InvalidResponseError: it holds a tool call that is none.
         """
+        fields = self.fields
+        if self._calls or "function_call" in fields:
+            fields = self._with_calls()
+        aside = self._aside
+        said = [piece for place, piece in enumerate(self.pieces) if place not in aside] if aside else self.pieces
+        content = "".join(said)
+        return {"role": "assistant", "content": content or (None if fields.keys() & INSTEAD_OF_TEXT else ""), **fields}
+
+    def _with_calls(self) -> dict[str, Any]:
+        """Give the fields, and the calls as the API takes them back."""
         fields = dict(self.fields)
         try:
             if "function_call" in fields:
@@ -234,21 +245,26 @@ class Draft:
                 fields["tool_calls"] = calls
         except _SHAPE_ERRORS as error:
             raise unreadable({**fields, "tool_calls": self._calls}) from error
-        aside = self._aside
-        said = [piece for place, piece in enumerate(self.pieces) if place not in aside] if aside else self.pieces
-        content = "".join(said)
-        return {"role": "assistant", "content": content or (None if fields.keys() & INSTEAD_OF_TEXT else ""), **fields}
+        return fields
 
-    def kept(self, given: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Give the assistant's message, `given` as it came, in the form that the API takes back."""
-        fields = self.message() if given is None else dict(given)
+    def kept(self, given: dict[str, Any]) -> Message:
+        """Give the assistant's message, `given` as it came, in the form that the API takes back.
+
+        Raises:
+            InvalidResponseError: it holds a tool call that is none.
+        """
+        if given.keys() <= _OF_A_TEXT:
+            return spoken("assistant", given["content"])
+        fields = dict(given)
         fields.pop("pinned", None)  # a word of our own archives
-        fields.pop("annotations", None)  # nobody takes them back
         if (id := fields.pop("audio", {}).get("id")) is not None:
             fields["audio"] = {"id": id}
         elif text := "".join(self.pieces):
             fields["content"] = text
-        return fields
+        try:
+            return message(fields, "answer")
+        except InvalidMessageError as error:  # a tool call without a name, an id that is a number …
+            raise unreadable(given) from error
 
 
 def _tell(tell: Callable[[], object]) -> None:
@@ -279,6 +295,8 @@ def _merge(target: dict[str, Any], name: str, value: Any) -> None:
         for key, item in value.items():
             if item is not None:
                 _merge(known, key, item)
+    elif known is None:
+        target[name] = value
     elif known and name in _WHOLE:
         pass  # some servers send the name again with every fragment
     elif (isinstance(value, str) and isinstance(known, str)) or (isinstance(value, list) and isinstance(known, list)):

@@ -31,6 +31,7 @@ class ImageTurn(Turn):
         model: the model that draws.
         wanted: ``"bytes"`` or ``"url"``.
         fields: further fields of the body.
+        deadline: seconds for all of it; None for no end.
 
     Attributes:
         pictures: the results, once they are there: bytes, or a URL as str.
@@ -47,9 +48,9 @@ class ImageTurn(Turn):
         model: str,
         wanted: str,
         fields: dict[str, Any],
-        **limits: Any,
+        deadline: float | None = None,
     ) -> None:
-        super().__init__(**limits)
+        self.deadline = deadline
         self.model = model
         self.wanted = wanted
         self.pictures: list[bytes | str] = []

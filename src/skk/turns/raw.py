@@ -25,10 +25,13 @@ class RawTurn(Turn):
 
     Attributes:
         reply: the reply, once it is there.
+        date: what the service's clock said when it answered, as its header has it.
     """
 
-    def __init__(self, path: str, body: Mapping[str, Any] | None, **limits: Any) -> None:
-        super().__init__(**limits)
+    date: str | None = None
+
+    def __init__(self, path: str, body: Mapping[str, Any] | None, *, deadline: float | None = None) -> None:
+        self.deadline = deadline
         model = None if body is None else body.get("model")
         self.model = model if isinstance(model, str) else None
         self.max_tokens = None if body is None else answer_limit(body)
@@ -38,6 +41,12 @@ class RawTurn(Turn):
     def prepare(self) -> Request:
         """Say what to send."""
         return self._request
+
+    def begin(self, headers: Mapping[bytes, bytes]) -> None:
+        """Learn that a reply has begun, from its headers, names in lower case."""
+        super().begin(headers)
+        if (date := headers.get(b"date")) is not None:
+            self.date = date.decode("latin-1")
 
     def absorb(self, events: Sequence[Event]) -> tuple[()]:
         """Take in the reply."""

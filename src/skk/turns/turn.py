@@ -90,25 +90,21 @@ class Turn(ABC):
         max_tokens: how long the answer may be, where the request says so.
         place: the turn's place in the queue for a key, while it has one.
         request_id: the service's name for the request.
-        date: what the service's clock said when it answered, as its header has it.
         last_error: what the last attempt that failed came to.
     """
 
     # What begins alike in all of them stands here: to say it anew in each would cost 0.4 µs a turn.
     model: str | None = None
+    deadline: float | None = None
+    max_tokens: int | None = None
     place: Any = None
     retries = 0
     ends_at: float | None = None
     attempts = 0
     request_id: str | None = None
-    date: str | None = None
     last_error: Exception | None = None
     begun = False
     _troubles = 0
-
-    def __init__(self, *, deadline: float | None = None, max_tokens: int | None = None) -> None:
-        self.deadline = deadline
-        self.max_tokens = max_tokens
 
     def start(self, now: float, retries: int) -> None:
         """Learn the time when the turn is first sent, and how often trouble may be tried again from here."""
@@ -137,10 +133,10 @@ class Turn(ABC):
     def prepare(self) -> Request:
         """Say what to send, and forget what an earlier attempt brought."""
 
-    def begin(self, request_id: str | None, date: str | None = None) -> None:
-        """Learn that a reply has begun."""
-        self.request_id = request_id
-        self.date = date
+    def begin(self, headers: Mapping[bytes, bytes]) -> None:
+        """Learn that a reply has begun, from its headers, names in lower case."""
+        if (name := headers.get(b"x-request-id")) is not None:
+            self.request_id = name.decode("latin-1")
 
     @property
     def complete(self) -> bool:

@@ -12,14 +12,12 @@ if TYPE_CHECKING:
 __all__ = ["added", "answer_limit", "totals"]
 
 
-def added(known: Mapping[str, Any] | None, more: Reply) -> Reply:
+def added(known: Mapping[str, Any], more: Reply) -> Reply:
     """Add what another step took: numbers are added at every depth, null adds nothing, anything else is the newest.
 
     >>> added({"prompt_tokens": 3}, Reply({"prompt_tokens": 4, "completion_tokens": 1}))
     {'prompt_tokens': 7, 'completion_tokens': 1}
     """
-    if known is None:
-        return more
     found = {**known, **{name: value for name, value in more.items() if value is not None or name not in known}}
     for name in known.keys() & more.keys():
         one, other = known[name], more[name]
