@@ -41,6 +41,34 @@ async def test_the_last_to_leave_closes_in_a_loop(server, make_chat, eventually_
     assert 0 == await eventually_async(lambda: server.open_connections, 0, 2)
 
 
+async def test_who_comes_again_is_a_user_again_in_a_loop(server, make_chat, eventually_async):
+    """A chat that left and asks once more keeps the client open when the other one leaves."""
+    one, other = make_chat(), make_chat("sk-another-test-key")
+    for chat in (one, other):
+        await chat.async_request(QUESTION)
+    await one.aclose()
+    await one.async_request(QUESTION)
+    await other.aclose()
+    assert ANSWER == await one.async_request(QUESTION)
+    assert (1, 1) == (server.connections, server.open_connections)
+    await one.aclose()
+    assert 0 == await eventually_async(lambda: server.open_connections, 0, 2)
+
+
+def test_who_comes_again_is_a_user_again(server, make_chat, eventually):
+    """The same without a loop."""
+    one, other = make_chat(), make_chat("sk-another-test-key")
+    for chat in (one, other):
+        chat.request(QUESTION)
+    one.close()
+    one.request(QUESTION)
+    other.close()
+    assert ANSWER == one.request(QUESTION)
+    assert (1, 1) == (server.connections, server.open_connections)
+    one.close()
+    assert 0 == eventually(lambda: server.open_connections, 0, 2)
+
+
 def test_a_chat_that_is_gone_is_no_user(server, make_chat, eventually):
     """What was dropped without a word does not keep a client open."""
     make_chat().request(QUESTION)

@@ -43,6 +43,19 @@ def test_an_answer_of_which_nothing_is_known():
     )  # fmt: skip
 
 
+def test_the_usage_answers_attributes_however_it_came():
+    """It is made so when somebody looks; what came stays as it was. One as deep as a stack is none."""
+    came, deep = {"total_tokens": 9, "details": {"cached": 1}}, {}
+    answer = Answer("51", usage=came)
+    answer.usage["details"]["cached"] = 2
+    assert (9, 2, {"cached": 1}) == (answer.usage.total_tokens, answer.usage.details.cached, came["details"])
+    answer.usage = None
+    assert answer.usage is None
+    for _ in range(100_000):
+        deep = {"a": deep}
+    assert Answer("51", usage=deep).usage is None
+
+
 def test_tool_calls_come_from_the_message():
     """The calls are the message's, as dicts."""
     calls = [{"id": "call_1", "type": "function", "function": {"name": "add", "arguments": "{}"}}]

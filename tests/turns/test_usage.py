@@ -1,10 +1,10 @@
 """Tokens, added up: what a service counts, step by step, and what people ask for."""
 
+import copy
 import math
 
 import pytest
 
-from skk.messages import Reply
 from skk.turns import totals
 from skk.turns.usage import added
 
@@ -28,10 +28,17 @@ NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0, "reaso
 )
 def test_steps_are_added(one, other, expected):
     """Numbers are added at every depth; null adds nothing; anything else is the newest."""
-    before = None if one is None else Reply(one)
-    found = added(before, Reply(other))
-    assert (expected, Reply) == (found, type(found))
-    assert before is None or before == one
+    before, more = copy.deepcopy((one, other))
+    assert expected == added(one, other)
+    assert (before, more) == (one, other)
+
+
+def test_what_is_as_deep_as_a_stack_is_no_count():
+    """It is not added, and nothing else is lost by it."""
+    deep = {}
+    for _ in range(100_000):
+        deep = {"a": deep}
+    assert 3 == added({"tokens": 1, "d": deep}, {"tokens": 2, "d": deep})["tokens"]
 
 
 @pytest.mark.parametrize(

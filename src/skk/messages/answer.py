@@ -69,7 +69,6 @@ class Answer(str):
         return self
 
     message: dict[str, Any] | None = None
-    usage: Reply | None = None
     finish_reason: str | None = None
     reasoning: str | None = None
     refusal: str | None = None
@@ -80,6 +79,21 @@ class Answer(str):
     def _repr_markdown_(self) -> str:
         """Show the answer in a notebook."""
         return str(self)
+
+    @property
+    def usage(self) -> Reply | None:
+        known = self.__dict__.get("usage")
+        if type(known) is dict:  # as it came: most are never looked at
+            try:
+                known = dressed(known)
+            except RecursionError:  # as deep as a stack: that is no count
+                known = None
+            self.__dict__["usage"] = known
+        return known
+
+    @usage.setter
+    def usage(self, usage: Reply | None) -> None:
+        self.__dict__["usage"] = usage
 
     @property
     def tool_calls(self) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from skk.keys import AKPool, OneKey
 
     from .aio import AsyncWire
-    from .clients import Connection
+    from .clients import Client, Connection
     from .sync import SyncWire
 
     ApiKey = str | AKPool | Callable[[], Any]
@@ -231,12 +231,18 @@ class Share:
 
     Attributes:
         used: whether there may be something to give back.
+        latest: gives the client of a loop that it came to last, while there is one.
     """
 
-    __slots__ = ("__weakref__", "used")
+    __slots__ = ("__weakref__", "latest", "used")
 
     def __init__(self) -> None:
         self.used = False
+        self.latest: Callable[[], Client | None] = nobody
+
+
+def nobody() -> None:
+    """Give nothing, as a weak reference does whose object is gone."""
 
 
 def _checked(api_key: Any) -> Payer:

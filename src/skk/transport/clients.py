@@ -14,7 +14,7 @@ import warnings
 from collections import deque
 from functools import cache
 from threading import RLock, Thread
-from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary, finalize
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary, finalize, ref
 
 import openai
 
@@ -23,7 +23,7 @@ from skk.errors import ConfigurationError
 from skk.failure import CallerFailed
 from skk.texts import mark
 
-from .account import Share
+from .account import Share, nobody
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,7 +138,9 @@ class Connection:
     def aio(self, loop: asyncio.AbstractEventLoop) -> Client:
         """Give the client of this event loop: a connection belongs to the loop that it was opened in."""
         client = self._of(self._clients.of_loop(loop), sync=False)
-        client.users.add(self.share)
+        if self.share.latest() is not client:
+            client.users.add(self.share)
+            self.share.latest = ref(client)
         return client
 
     def towards(self, url: str) -> Connection:
@@ -319,19 +321,28 @@ class _Clients:
         self.sync: WeakValueDictionary[Any, Client] = WeakValueDictionary()
         self.holders: WeakSet[Connection] = WeakSet()
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Any, Client]] = WeakKeyDictionary()
+        self._latest: tuple[Callable[[], asyncio.AbstractEventLoop | None], dict[Any, Client]] = nobody, {}
         with _lock:
             _all.add(self)
 
     def of_loop(self, loop: asyncio.AbstractEventLoop) -> dict[Any, Client]:
-        if (clients := self._loops.get(loop)) is not None:
+        latest, clients = self._latest
+        if latest() is loop:  # a third of what it costs to ask the dictionary
             return clients
+        if (known := self._loops.get(loop)) is not None:
+            self._latest = ref(loop), known
+            return known
         with _lock:
             for old in [old for old in self._loops if old.is_closed()]:  # without a word to its generators
                 del self._loops[old]
-            return self._loops.setdefault(loop, {})
+            clients = self._loops.setdefault(loop, {})
+            self._latest = ref(loop), clients
+            return clients
 
     def forget_loop(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loops.pop(loop, None)
+        with _lock:
+            self._loops.pop(loop, None)
+            self._latest = nobody, {}
 
     def unused(self, loop: asyncio.AbstractEventLoop) -> list[Client]:
         clients = self.of_loop(loop)
@@ -373,6 +384,7 @@ class _Clients:
                 client.keeper.detach()
         self.sync = WeakValueDictionary()
         self._loops = WeakKeyDictionary()
+        self._latest = nobody, {}
 
 
 _lock = RLock()  # the collector may run a caller's __del__, which closes a chat, anywhere
@@ -402,6 +414,7 @@ def _left_by(share: Share, client: Client) -> bool:
     if share not in client.users:
         return False
     client.users.discard(share)
+    share.latest = nobody
     return not client.users
 
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from skk.errors import ChatRequestError
     from skk.history import History
-    from skk.messages import Reply
 
     class Tools(Protocol):
         """What a turn asks of its tools."""
@@ -93,7 +92,7 @@ class ChatTurn(Turn):
     _snapshot: tuple[Message, ...] | None = None
     _steps: tuple[Message, ...] = ()
     _said = ""  # the texts of the steps before this one
-    _usage: Reply | None = None
+    _usage: Mapping[str, Any] | None = None
 
     def __init__(
         self,
@@ -144,7 +143,7 @@ class ChatTurn(Turn):
         return bool(self._draft.pieces) or self._draft.thought_aloud
 
     @property
-    def usage(self) -> Reply | None:
+    def usage(self) -> Mapping[str, Any] | None:
         """What the service says that this step used."""
         return self._draft.usage
 
@@ -189,7 +188,7 @@ class ChatTurn(Turn):
         if draft.usage is not None:  # whatever comes of it
             self._usage = draft.usage if self._usage is None else added(self._usage, draft.usage)
             if self._spent is not None:
-                self._spent(draft.spent)
+                self._spent(draft.usage)
         draft.check()
         given = draft.message()
         reply = draft.kept(given)

@@ -14,7 +14,7 @@ from functools import partial
 
 from skk.errors import InvalidMessageError, SkkError
 from skk.failure import CallerFailed
-from skk.messages import INSTEAD_OF_TEXT, Message, Reply, dressed, encode, message, spoken
+from skk.messages import INSTEAD_OF_TEXT, Message, encode, message, spoken
 from skk.texts import mark
 
 from .turn import DONE, Event
@@ -43,7 +43,6 @@ class Draft:
         pieces: the texts so far, in order; those of a refusal too.
         fields: the fields of the assistant's message so far, beside role and content.
         finish_reason, usage, model: as the service sent them.
-        spent: the usage once more, which no caller is given: it stays as it is.
         thought_aloud: whether `on_reasoning` was called.
 
     Args:
@@ -51,7 +50,7 @@ class Draft:
     """
 
     finish_reason: str | None = None
-    usage: Reply | None = None
+    usage: Mapping[str, Any] | None = None
     model: str | None = None
     thought_aloud = False
     _aside: frozenset[int] = frozenset()  # the places of pieces that are a refusal's or a transcript's
@@ -64,7 +63,6 @@ class Draft:
         self._calls: list[dict[str, Any]] = []
         self._thoughts: list[Callable[[], object]] = []
         self._on_reasoning = on_reasoning
-        self.spent: Mapping[str, Any] = {}
         self._streamed = False  # read for each piece: not of the class, where Python finds it a little later
 
     def absorb(self, events: Sequence[Event]) -> list[str]:
@@ -119,7 +117,7 @@ class Draft:
         if usage := event.get("usage"):
             if not isinstance(usage, dict):
                 raise TypeError
-            self.spent, self.usage = usage, dressed(usage)
+            self.usage = usage
         for place, choice in enumerate(event.get("choices") or ()):
             index = choice.get("index")
             if (place if index is None else index) == 0:  # with n > 1 the first choice is the answer

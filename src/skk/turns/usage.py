@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skk.messages import Reply
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,20 +12,21 @@ if TYPE_CHECKING:
 __all__ = ["added", "answer_limit", "totals"]
 
 
-def added(known: Mapping[str, Any], more: Reply) -> Reply:
+def added(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     """Add what another step took: numbers are added at every depth, null adds nothing, anything else is the newest.
 
-    >>> added({"prompt_tokens": 3}, Reply({"prompt_tokens": 4, "completion_tokens": 1}))
+    >>> added({"prompt_tokens": 3}, {"prompt_tokens": 4, "completion_tokens": 1})
     {'prompt_tokens': 7, 'completion_tokens': 1}
     """
     found = {**known, **{name: value for name, value in more.items() if value is not None or name not in known}}
     for name in known.keys() & more.keys():
         one, other = known[name], more[name]
         if isinstance(one, dict) and isinstance(other, dict):
-            found[name] = added(one, Reply(other))
+            with suppress(RecursionError):  # as deep as a stack: that is no count
+                found[name] = added(one, other)
         elif _is_number(one) and _is_number(other):
             found[name] = one + other
-    return Reply(found)
+    return found
 
 
 def totals(usage: Mapping[str, Any]) -> dict[str, int]:
