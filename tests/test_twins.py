@@ -7,7 +7,8 @@ import textwrap
 import pytest
 
 from skk.tools import AsyncSteps, Steps
-from skk.transport import adrive, drive
+from skk.transport.aio import adrive
+from skk.transport.sync import drive
 
 
 class Sync(ast.NodeTransformer):
@@ -41,6 +42,8 @@ EDITS = [
     ("as lease:", "as held:"),
     ("wire.open(turn, lease)", "wire.open(lease, turn)"),
     ("as blocks:", "as block:"),
+    ("absorb = turn.absorb", "absorb = list"),
+    ("absorb = turn.absorb\n                    ", ""),
     ("for block in blocks:", "for block in list(blocks):"),
     ("for text in absorb(block):", "for text in absorb([block]):"),
     ("yield text", "yield text.strip()"),

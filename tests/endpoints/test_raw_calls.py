@@ -7,7 +7,7 @@ import openai
 import pytest
 
 from skk import endpoints
-from skk.errors import ChatRequestError, MissingKeyError
+from skk.errors import ChatRequestError, InvalidResponseError, MissingKeyError
 
 MESSAGES = [{"role": "user", "content": "自然数50的后面是几?"}]
 CALLS = {
@@ -125,6 +125,14 @@ def test_what_is_no_reply(call, name, service, kind):
     service.fail(kind, times=None)
     with pytest.raises(ChatRequestError):
         call(**CALLS[name][1], max_retries=0)
+
+
+def test_a_stream_is_no_reply(service):
+    """A piece of it is not given for the whole, and its end mark is no reply either."""
+    service.fail("always-stream", times=None)
+    with pytest.raises(InvalidResponseError) as caught:
+        endpoints.chat_completions(**CALLS["chat_completions"][1])
+    assert "chat.completion.chunk" in str(caught.value)
 
 
 def test_an_error_in_a_reply_is_told(service):

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import sys
 import threading
 from importlib.util import find_spec
 
@@ -11,6 +12,7 @@ import pytest
 
 from skk.errors import SkkError
 from skk.openai import AKPool, OpenAIClient
+from skk.transport.clients import Connection
 
 QUESTION = "世界上最大的海洋是哪个?"
 ANSWER = "世界上最大的海洋是太平洋。"
@@ -67,6 +69,29 @@ def test_who_comes_again_is_a_user_again(server, make_chat, eventually):
     assert (1, 1) == (server.connections, server.open_connections)
     one.close()
     assert 0 == eventually(lambda: server.open_connections, 0, 2)
+
+
+def test_ctrl_c_while_a_client_is_taken(server, make_chat, eventually):
+    """Wherever it comes, the chat goes on with a client that it can give back."""
+    code = Connection.sync.__code__
+    lines = {line for _, _, line in code.co_lines() if line is not None} - {code.co_firstlineno}
+    for line in sorted(lines):
+
+        def interrupt(frame, event, _, line=line):
+            if frame.f_code is code and event == "line" and frame.f_lineno == line:
+                raise KeyboardInterrupt
+            return interrupt
+
+        chat = make_chat(timeout=100 + line)
+        sys.settrace(interrupt)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                chat.request(QUESTION)
+        finally:
+            sys.settrace(None)
+        assert ANSWER == chat.request(QUESTION)
+        chat.close()
+        assert 0 == eventually(lambda: server.open_connections, 0, 2)
 
 
 def test_a_chat_that_is_gone_is_no_user(server, make_chat, eventually):

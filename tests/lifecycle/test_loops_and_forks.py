@@ -182,6 +182,68 @@ for options in ({}, {"timeout": openai.Timeout(20)}):
     assert (6, 4) == (len(server.requests), server.connections)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_child_waits_for_no_lock_of_its_parent(server, program):
+    """What goes at a fork is not closed: another thread may be inside of it, and is not there in the child."""
+    source = """
+import os, sys, threading
+from skk.openai import Chat
+chats = [Chat("sk-fork-test-key", base_url=sys.argv[1], model="m", timeout=20 + i) for i in range(20)]
+for chat in chats:
+    chat.request("hello")  # the first are held by their chats alone, and by nothing else
+http = chats[0]._account._connect().sync().http
+inside, over = threading.Event(), threading.Event()
+
+def close():
+    with http._transport._pool._optional_thread_lock._lock:
+        inside.set()
+        over.wait()
+
+closing = threading.Thread(target=close)
+closing.start()
+inside.wait()
+if not (pid := os.fork()):
+    os._exit(0)
+for _ in range(100):
+    done, status = os.waitpid(pid, os.WNOHANG)
+    if done:
+        break
+    over.wait(0.1)
+else:
+    os.kill(pid, 9)
+over.set()
+closing.join()
+print(bool(done))
+"""
+    assert "True\n" == program(source, server.base_url)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_child_lets_go_of_the_connections_of_a_loop(server, program, descriptors):
+    """Its parent could not hang up while a child holds them."""
+    source = """
+import asyncio, os, sys
+from skk.openai import Chat
+
+def sockets():
+    links = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+    return sum("socket:" in os.readlink(link) for link in links if os.path.islink(link))
+
+chat = Chat("sk-fork-test-key", base_url=sys.argv[1], model="m")
+loop = asyncio.new_event_loop()
+loop.run_until_complete(asyncio.sleep(0))
+before = sockets()
+loop.run_until_complete(chat.async_request("hello"))
+assert before + 1 == sockets()
+if not (pid := os.fork()):
+    os._exit(sockets() - before)
+print(os.waitpid(pid, 0)[1])
+loop.run_until_complete(chat.aclose())
+loop.close()
+"""
+    assert "0\n" == program(source, server.base_url)
+
+
 def test_uvloop(server, program):
     """Under uvloop it is the same."""
     pytest.importorskip("uvloop", reason="uvloop is not installed")

@@ -5,8 +5,7 @@ import math
 
 import pytest
 
-from skk.turns import totals
-from skk.turns.usage import added
+from skk.turns.usage import TOKENS, added, totals
 
 NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0, "reasoning_tokens": 0, "cached_tokens": 0}
 
@@ -59,6 +58,6 @@ def test_what_is_as_deep_as_a_stack_is_no_count():
 )
 def test_totals(usage, expected):
     """Five numbers under plain names, whatever else a service sends; what is no count counts as none."""
-    found = totals(usage)
+    found = dict(zip(TOKENS, totals(usage), strict=True))
     assert {**NOTHING, **expected} == found
     assert {int} == set(map(type, found.values()))

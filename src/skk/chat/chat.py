@@ -21,45 +21,32 @@ if TYPE_CHECKING:
     from skk.keys import AKPool
     from skk.messages import Message
     from skk.tools import AsyncSteps, Steps
-    from skk.turns import ChatTurn, ImageTurn
+    from skk.turns import ChatTurn, ImageTurn, Tokens
 
     from .plan import Asked, Plan
 
 __all__ = ["Chat"]
-
-_TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens", "cached_tokens")
-
-# How many steps are remembered before they are added up.
-_MOST_STEPS = 100
 
 
 class Tally:
     """What a chat's turns tell it. They do not hold the chat: a circle would keep both until the collector comes.
 
     Attributes:
+        spent: the tokens of all steps so far, in the order of `skk.turns.TOKENS`.
         last_answer: the answer of the turn that was completed last.
     """
 
     def __init__(self, last_answer: Answer | None = None) -> None:
+        self.spent: Tokens = (0, 0, 0, 0, 0)
         self.last_answer = last_answer
-        self._steps: list[Mapping[str, Any]] = [dict.fromkeys(_TOKENS, 0)]  # a sum, and what came since
         self._lock = allocate_lock()
 
-    def spend(self, usage: Mapping[str, Any]) -> None:
-        """Take in what a step took, as the service says it. Most are never asked for: they are added up later."""
+    def spend(self, tokens: Tokens) -> None:
+        """Add what a step took."""
+        prompt, completion, total, reasoning, cached = tokens
         with self._lock:
-            self._steps.append(usage)
-            if len(self._steps) > _MOST_STEPS:
-                self._steps = [self.spent]
-
-    @property
-    def spent(self) -> dict[str, int]:
-        """The tokens of all steps so far."""
-        from skk.turns import totals
-
-        known, *steps = self._steps
-        taken = [known, *map(totals, steps)]
-        return {name: sum([one[name] for one in taken]) for name in _TOKENS}
+            a, b, c, d, e = self.spent  # a loop over them costs twice as much
+            self.spent = (a + prompt, b + completion, c + total, d + reasoning, e + cached)
 
     def finish(self, turn: ChatTurn) -> None:
         """Take over a turn that is complete."""
@@ -272,7 +259,9 @@ class Chat:
         ``reasoning_tokens`` were thoughts; ``total_tokens``. A stream is counted where the service says what it took:
         at other addresses than OpenAI's, ask for it with ``stream_options={"include_usage": True}``.
         """
-        return Reply(self._tally.spent)
+        from skk.turns import TOKENS
+
+        return Reply(zip(TOKENS, self._tally.spent, strict=True))
 
     @property
     def last_partial(self) -> str:

@@ -8,13 +8,14 @@ from skk.turns import ChatTurn, Terms, answer_limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Generator
     from typing import Any
 
     from skk.history import History
     from skk.messages import Answer, Message
     from skk.tools import AnswerFormat, AsyncSteps, Steps, Toolbox, ToolRun
     from skk.transport import Account, Options
+    from skk.turns import Tokens
 
     Shape = Callable[[Answer], Answer]
 
@@ -78,7 +79,7 @@ class Plan:
         *,
         system: Message | None,
         most: int | None,
-        spent: Callable[[Mapping[str, Any]], None],
+        spent: Callable[[Tokens], None],
         done: Callable[[ChatTurn], None],
         shape: Shape | None = None,
         beside: Any = None,

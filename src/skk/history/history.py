@@ -30,26 +30,24 @@ _MOST_CHANGES = 100
 class Change:
     """A change on its way, and the way back: what was replaced, so that a long history is never kept twice.
 
+    Args:
+        messages: what the history holds before it.
+        added: what comes at its end.
+        beside: what else it uses up.
+
     Attributes:
         messages: what the history holds after it.
         splices: in order, where it replaced which messages by how many others.
         limits: the limit and `trim_to` before and after it, if it set them.
-        beside: what else it used up.
     """
 
     __slots__ = ("beside", "limits", "messages", "splices")
 
-    def __init__(self, messages: Messages, beside: Any = None) -> None:
-        self.messages = messages
-        self.splices: list[tuple[int, Messages, int]] = []
+    def __init__(self, messages: Messages, added: Messages = (), beside: Any = None) -> None:
+        self.messages = messages + added
+        self.splices: list[tuple[int, Messages, int]] = [(len(messages), (), len(added))] if added else []
         self.limits: tuple[Limits, Limits] | None = None
         self.beside = beside
-
-    def add(self, added: Messages) -> None:
-        """Add messages at the end."""
-        if added:
-            self.splices.append((len(self.messages), (), len(added)))
-            self.messages += added
 
     def cut(self, ranges: Ranges) -> None:
         """Take messages out."""
@@ -230,8 +228,7 @@ class History:
             for m in turn:
                 if m.calls:
                     self._tools = True
-            change = Change(state.messages, beside)
-            change.add(turn)
+            change = Change(state.messages, turn, beside)
             if state.limit is not None and len(change.messages) > state.limit:
                 if state.trim_to is not None:  # cut where the request was cut too: the answer does not move the cut
                     self._cut(change, len(change.messages) - len(reply) - state.trim_to, stay=len(reply))
@@ -250,8 +247,7 @@ class History:
         """Add messages, then let the limit apply."""
         with self._lock:
             self._tools = self._tools or any(m.calls for m in messages)
-            change = Change(self._state.messages)
-            change.add(messages)
+            change = Change(self._state.messages, messages)
             self._commit(change)
 
     def restore(self, messages: Messages) -> None:

@@ -1,8 +1,8 @@
 """The wire: opens a request, yields what comes, says what went wrong. The only room that knows the SDK.
 
 A *wire* is one configuration of the SDK's client and one source of keys, in one colour: `SyncWire` or
-`AsyncWire`. A *driver*, `drive` or `adrive`, sends a turn over it; the two drivers are the only
-twins in this library.
+`AsyncWire`. Its *driver* (`drive` in `sync`, `adrive` in `aio`) sends a turn over it; the two drivers are the
+only twins in this library.
 """
 
 from __future__ import annotations
@@ -18,18 +18,16 @@ __all__ = [
     "AsyncWire",
     "Options",
     "SyncWire",
-    "adrive",
-    "drive",
     "split_options",
 ]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .aio import AsyncWire, adrive
+    from .aio import AsyncWire
     from .retired import RETIRED
-    from .sync import SyncWire, drive
+    from .sync import SyncWire
 
-_MODULES = {"AsyncWire": "aio", "adrive": "aio", "SyncWire": "sync", "drive": "sync", "RETIRED": "retired"}
+_MODULES = {"AsyncWire": "aio", "SyncWire": "sync", "RETIRED": "retired"}
 
 
 def __getattr__(name: str) -> object:

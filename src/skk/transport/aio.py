@@ -8,7 +8,7 @@ import threading
 
 from skk.keys import Lease
 
-from .wire import Incoming, Wire
+from .wire import Wire, begun, decoder_of, is_direct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -209,13 +209,13 @@ class _Reply:
             await self._client.release()
 
     async def __aiter__(self) -> AsyncIterator[list[Event]]:
-        incoming = Incoming(self._turn, self._lease, self._response, self._request.streamed)
+        headers = begun(self._turn, self._lease, self._response)
+        decoder = decoder_of(headers, self._request.streamed)
         if not self._request.streamed:
-            yield incoming.decoded(await self._response.aread())
+            yield decoder.whole(await self._response.aread())
             return
-        decoder = incoming.decoder()
         feed = decoder.feed
-        direct = incoming.direct(self._response)
+        direct = is_direct(headers, self._response)
         read = aiter(self._response.stream if direct else self._response.aiter_bytes())
         try:
             block = await self._in_time(_Untold(read))

@@ -130,9 +130,10 @@ class Connection:
         """Give the client for blocking calls."""
         if (client := self.held) is None:
             with _lock:
-                client = self.held = self._of(self._clients.sync, sync=True)
-                self._clients.holders.add(self)
+                client = self._of(self._clients.sync, sync=True)
                 client.users.add(self.share)
+                self._clients.holders[self] = None
+                self.held = client  # last: what is held is known to those who take it away, Ctrl-C or not
         return client
 
     def aio(self, loop: asyncio.AbstractEventLoop) -> Client:
@@ -234,11 +235,15 @@ class Client:
         left: whether the last of them closes it.
     """
 
-    __slots__ = ("__weakref__", "_base", "_copies", "_sync", "http", "keeper", "left", "own", "replies", "users")
+    __slots__ = (
+        *("__weakref__", "_base", "_copies", "_latest", "_sync"),
+        *("http", "keeper", "left", "own", "replies", "users"),
+    )
 
     def __init__(self, base: Any, http: Any, *, sync: bool, own: bool) -> None:
         self._base = base
         self._copies: dict[Any, Any] = {}
+        self._latest: tuple[Any, Any] = None, base
         self._sync = sync
         self.http = http
         self.own = own
@@ -265,11 +270,15 @@ class Client:
         """Give the client that uses this key; None stands for the SDK's other credentials."""
         if secret is None:
             return self._base
+        latest, client = self._latest
+        if latest is secret:  # the usual one: a Secret's hash is a call
+            return client
         name: object = secret if isinstance(secret, Secret) else id(secret)  # a callable need not hash
         if (client := self._copies.get(name)) is None:
             if len(self._copies) >= _MOST_COPIES:
                 self._copies.clear()
             client = self._copies[name] = self._base.with_options(api_key=self._as_taken(secret))
+        self._latest = secret, client
         return client
 
     def _as_taken(self, secret: Secret | Callable[[], Any]) -> Any:
@@ -319,7 +328,7 @@ class _Clients:
 
     def __init__(self) -> None:
         self.sync: WeakValueDictionary[Any, Client] = WeakValueDictionary()
-        self.holders: WeakSet[Connection] = WeakSet()
+        self.holders: WeakKeyDictionary[Connection, None] = WeakKeyDictionary()  # who has a client for blocking calls
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Any, Client]] = WeakKeyDictionary()
         self._latest: tuple[Callable[[], asyncio.AbstractEventLoop | None], dict[Any, Client]] = nobody, {}
         with _lock:
@@ -350,13 +359,11 @@ class _Clients:
         return [clients.pop(key) for key, client in older if not client.users and not client.replies]
 
     def leave(self, share: Share) -> list[Client]:
-        for connection in list(self.holders):
-            if connection.share is share:
-                self._drop(connection)
+        self._drop(lambda connection: connection.share is share)
         left = []
-        for key, client in list(self.sync.items()):
-            if _left_by(share, client):
-                self.let_go(client, key)
+        for known in self.sync.valuerefs():
+            if (client := known()) is not None and _left_by(share, client):
+                self.let_go(client, known.key)
                 left.append(client)
         return left
 
@@ -366,22 +373,22 @@ class _Clients:
 
     def let_go(self, client: Client, key: Any) -> None:
         self.sync.pop(key, None)
-        for connection in list(self.holders):
-            if connection.held is client:
-                self._drop(connection)
+        self._drop(lambda connection: connection.held is client)
         if client in _newest:
             _newest.remove(client)
 
-    def _drop(self, connection: Connection) -> None:
-        connection.held = None
-        self.holders.discard(connection)
+    def _drop(self, which: Callable[[Connection], bool]) -> None:
+        """Take their clients from those who hold one. The list is made at once: the collector may come back here."""
+        for known in self.holders.keyrefs():
+            if (connection := known()) is not None and which(connection):
+                connection.held = None
+                self.holders.pop(connection, None)
 
     def forget(self) -> None:
-        for connection in list(self.holders):
-            self._drop(connection)
         for client in self.sync.values():
             if client.own:  # closing takes a lock, which another thread may have held at the fork
                 client.keeper.detach()
+        self._drop(lambda _: True)
         self.sync = WeakValueDictionary()
         self._loops = WeakKeyDictionary()
         self._latest = nobody, {}

@@ -66,6 +66,10 @@ class ValueDecoder:
         self._blocks.append(block)
         return []
 
+    def whole(self, body: bytes) -> list[Event]:
+        """Give the value that is the whole body. Raises what `finish` does."""
+        return [decode_json(body)]
+
     def finish(self) -> list[Event]:
         """Give the value.
 
@@ -168,6 +172,10 @@ class EventDecoder:
         if not self._found:
             raise InvalidResponseError(reason=_beginning(self._beginning))
         return events
+
+    def whole(self, body: bytes) -> list[Event]:
+        """Give the events of a whole body. Raises what `feed` and `finish` do."""
+        return [*self.feed(body), *self.finish()]
 
     def _start(self, block: bytes) -> bytes:
         """Keep the beginning for an error, and take the byte order mark off, which may come in pieces."""

@@ -9,7 +9,7 @@ import time
 from skk.errors import RequestDeadlineError
 from skk.keys import Lease
 
-from .wire import Incoming, Wire
+from .wire import Wire, begun, decoder_of, is_direct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -161,13 +161,13 @@ class _Reply:
             self._wire.connection.distrust(self._client)
 
     def __iter__(self) -> Iterator[list[Event]]:
-        incoming = Incoming(self._turn, self._lease, self._response, self._request.streamed)
+        headers = begun(self._turn, self._lease, self._response)
+        decoder = decoder_of(headers, self._request.streamed)
         if not self._piecemeal:
-            yield incoming.decoded(self._response.read())
+            yield decoder.whole(self._response.read())
             return
-        decoder = incoming.decoder()
         feed, ends_at = decoder.feed, self._turn.ends_at
-        direct = incoming.direct(self._response)
+        direct = is_direct(headers, self._response)
         try:
             for block in self._response.stream if direct else self._response.iter_bytes():
                 yield feed(block)

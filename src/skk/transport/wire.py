@@ -16,7 +16,7 @@ from skk.texts import mark, say
 
 from .classify import classify
 from .clients import HTTP, Connection
-from .sse import EventDecoder, ValueDecoder, decode_json
+from .sse import EventDecoder, ValueDecoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from skk.failure import Failure
     from skk.keys import AKPool, Place
-    from skk.turns import Event, Request, Turn
+    from skk.turns import Request, Turn
 
-__all__ = ["Incoming", "Wire"]
+__all__ = ["Wire", "begun", "decoder_of", "is_direct"]
 
 # `content=` since 2.x (bytes in `body=` are deprecated there), `body=` before.
 _BYTES = "content" if "content" in inspect.signature(openai.OpenAI.post).parameters else "body"
@@ -177,44 +177,27 @@ class Wire:
         return turn.final(failure, self.now())
 
 
-class Incoming:
-    """A reply whose headers have come; the turn and the key are told of them.
+def begun(turn: Turn, lease: Lease, response: Any) -> dict[bytes, bytes]:
+    """Tell the turn and the key that a reply has begun, and give its headers, names in lower case."""
+    # One walk: each look-up in the HTTP library's headers is one of its own.
+    headers = {name.lower(): value for name, value in response.headers.raw}
+    lease.heard(headers)
+    turn.begin(headers)
+    return headers
 
-    Args:
-        turn: whose reply it is.
-        lease: the key that it was asked with.
-        response: the HTTP library's response, its body perhaps not read yet.
-        streamed: whether a stream was asked for.
+
+def decoder_of(headers: Mapping[bytes, bytes], streamed: bool) -> EventDecoder | ValueDecoder:
+    """Give what makes events of a body, by what it says it is: some send a value for a stream, some always a stream."""
+    kind = headers.get(b"content-type", b"")
+    return EventDecoder() if b"event-stream" in kind or (streamed and b"json" not in kind) else ValueDecoder()
+
+
+def is_direct(headers: Mapping[bytes, bytes], response: Any) -> bool:
+    """Tell whether a body can be read from the stream below the response, which saves 0.4 µs a read.
+
+    It is neither compressed nor read already, by a hook of the caller's client.
     """
-
-    __slots__ = ("_headers", "_events")
-
-    def __init__(self, turn: Turn, lease: Lease, response: Any, streamed: bool) -> None:
-        # One walk: each look-up in the HTTP library's headers is one of its own.
-        self._headers = headers = {name.lower(): value for name, value in response.headers.raw}
-        lease.heard(headers)
-        turn.begin(headers)
-        kind = headers.get(b"content-type", b"")
-        # A server may send one JSON value where a stream was asked for, and a stream where it was not.
-        self._events = b"event-stream" in kind or (streamed and b"json" not in kind)
-
-    def decoder(self) -> EventDecoder | ValueDecoder:
-        """Give what makes events of the body while it comes."""
-        return EventDecoder() if self._events else ValueDecoder()
-
-    def decoded(self, body: bytes) -> list[Event]:
-        """Give the events of the whole body."""
-        if not self._events:
-            return [decode_json(body)]
-        decoder = EventDecoder()
-        return [*decoder.feed(body), *decoder.finish()]
-
-    def direct(self, response: Any) -> bool:
-        """Tell whether the body can be read from the stream below the response, which saves 0.4 µs a read.
-
-        It is neither compressed nor read already, by a hook of the caller's client.
-        """
-        return b"content-encoding" not in self._headers and not response.is_stream_consumed
+    return b"content-encoding" not in headers and not response.is_stream_consumed
 
 
 def _within(timeout: Any, left: float) -> Any:

@@ -11,17 +11,18 @@ from .chat import ChatTurn, Terms
 from .image import ImageTurn
 from .raw import RawTurn
 from .turn import DONE, Event, Request, Turn
-from .usage import answer_limit, totals
+from .usage import TOKENS, Tokens, answer_limit
 
 __all__ = [
     "DONE",
+    "TOKENS",
     "ChatTurn",
     "Event",
     "ImageTurn",
     "RawTurn",
     "Request",
     "Terms",
+    "Tokens",
     "Turn",
     "answer_limit",
-    "totals",
 ]

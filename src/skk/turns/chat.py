@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from skk.errors import SkkError
 from skk.failure import CallerFailed
-from skk.messages import Answer, Message, decode
+from skk.messages import Answer, Message, decode, spoken
 
 from .draft import Draft
 from .turn import Event, Request, Turn
-from .usage import added
+from .usage import added, totals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from skk.errors import ChatRequestError
     from skk.history import History
+
+    from .usage import Tokens
 
     class Tools(Protocol):
         """What a turn asks of its tools."""
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["ChatTurn", "Terms"]
 
 PATH = "/chat/completions"
+
+# A message of these says a text and nothing else: nobody takes annotations back.
+_OF_A_TEXT = frozenset({"role", "content", "annotations"})
 
 
 class Terms:
@@ -77,7 +82,7 @@ class ChatTurn(Turn):
         tokens: how many tokens the history and the question may have, and what counts them; None for any number.
         shape: makes the answer that the caller sees; it may raise, before anything is changed.
         on_reasoning: called with each piece of what the model thinks aloud.
-        spent: called with the tokens of each step, as the service says them, also of one that fails later.
+        spent: called with the tokens of each step, as `totals` gives them, also of one that fails later.
         done: called in the commit, after everything that can fail.
         beside: what else the turn uses up; the history keeps it for the one who takes the turn back.
 
@@ -105,7 +110,7 @@ class ChatTurn(Turn):
         tokens: tuple[int, Callable[[Message], int]] | None = None,
         shape: Callable[[Answer], Answer] | None = None,
         on_reasoning: Callable[[str], object] | None = None,
-        spent: Callable[[Mapping[str, Any]], None] | None = None,
+        spent: Callable[[Tokens], None] | None = None,
         done: Callable[[ChatTurn], None] | None = None,
         beside: Any = None,
     ) -> None:
@@ -188,25 +193,28 @@ class ChatTurn(Turn):
         if draft.usage is not None:  # whatever comes of it
             self._usage = draft.usage if self._usage is None else added(self._usage, draft.usage)
             if self._spent is not None:
-                self._spent(draft.usage)
+                self._spent(totals(draft.usage))
         draft.check()
         given = draft.message()
-        reply = draft.kept(given)
+        text = "".join(draft.pieces)
+        plain = given.keys() <= _OF_A_TEXT
+        reply = spoken("assistant", text) if plain else draft.kept(given)
         self._request = None  # the bytes of a long history need not be kept beside it
-        calls = given.get("tool_calls")
-        if calls and (tools := self._terms.tools) is not None and tools.can_run(calls):
-            self._steps += (reply,)
-            self.pending = calls
-            return
+        if not plain and (tools := self._terms.tools) is not None:
+            calls = given.get("tool_calls")
+            if calls and tools.can_run(calls):
+                self._steps += (reply,)
+                self.pending = calls
+                return
         answer = Answer(
-            "".join(draft.pieces),
+            text,
             message=given,
             usage=self._usage,
             finish_reason=draft.finish_reason,
             model=draft.model,
             request_id=self.request_id,
         )
-        if len(given) > 2:
+        if not plain:
             reasoning = given.get("reasoning_content") or given.get("reasoning")
             answer.reasoning = reasoning if isinstance(reasoning, str) else None
             answer.refusal = given.get("refusal")

@@ -14,7 +14,7 @@ from functools import partial
 
 from skk.errors import InvalidMessageError, SkkError
 from skk.failure import CallerFailed
-from skk.messages import INSTEAD_OF_TEXT, Message, encode, message, spoken
+from skk.messages import INSTEAD_OF_TEXT, Message, encode, message
 from skk.texts import mark
 
 from .turn import DONE, Event
@@ -28,9 +28,6 @@ __all__ = ["Draft", "unreadable"]
 
 # What comes whole in one fragment, and is not put together from several.
 _WHOLE = frozenset({"id", "type", "name"})
-
-# A message of these says a text and nothing else: nobody takes annotations back.
-_OF_A_TEXT = frozenset({"role", "content", "annotations"})
 
 # What reading a value of another shape than expected, or one as deep as a stack, ends in.
 _SHAPE_ERRORS = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
@@ -251,8 +248,6 @@ class Draft:
         Raises:
             InvalidResponseError: it holds a tool call that is none.
         """
-        if given.keys() <= _OF_A_TEXT:
-            return spoken("assistant", given["content"])
         fields = dict(given)
         fields.pop("pinned", None)  # a word of our own archives
         if (id := fields.pop("audio", {}).get("id")) is not None:

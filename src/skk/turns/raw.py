@@ -5,7 +5,7 @@ from __future__ import annotations
 from skk.messages import Reply, encode
 
 from .draft import unreadable
-from .turn import Event, Request, Turn
+from .turn import DONE, Event, Request, Turn
 from .usage import answer_limit
 
 TYPE_CHECKING = False
@@ -40,19 +40,20 @@ class RawTurn(Turn):
 
     def prepare(self) -> Request:
         """Say what to send."""
+        self.reply = None
         return self._request
 
     def begin(self, headers: Mapping[bytes, bytes]) -> None:
         """Learn that a reply has begun, from its headers, names in lower case."""
         super().begin(headers)
-        if (date := headers.get(b"date")) is not None:
-            self.date = date.decode("latin-1")
+        date = headers.get(b"date")
+        self.date = None if date is None else date.decode("latin-1")
 
     def absorb(self, events: Sequence[Event]) -> tuple[()]:
-        """Take in the reply."""
+        """Take in the reply: one value, and not the pieces of a stream."""
         for event in events:
-            if not isinstance(event, dict) or event.get("error"):
-                raise unreadable(event)
+            if self.reply is not None or not isinstance(event, dict) or event.get("error"):
+                raise unreadable(self.reply if event is DONE else event)
             try:
                 self.reply = Reply(event)
             except RecursionError:

@@ -107,7 +107,10 @@ class Turn(ABC):
     _troubles = 0
 
     def start(self, now: float, retries: int) -> None:
-        """Learn the time when the turn is first sent, and how often trouble may be tried again from here."""
+        """Learn the time when the turn is first sent, and how often trouble may be tried again from here.
+
+        A turn that nobody hurries and that is tried by the SDK alone is not told.
+        """
         if not self.begun:
             self.begun = True
             self.retries = retries

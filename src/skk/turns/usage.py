@@ -9,7 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-__all__ = ["added", "answer_limit", "totals"]
+__all__ = ["TOKENS", "Tokens", "added", "answer_limit", "totals"]
+
+Tokens = tuple[int, int, int, int, int]
+
+# What people ask for.
+TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens", "cached_tokens")
 
 
 def added(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,31 +34,33 @@ def added(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def totals(usage: Mapping[str, Any]) -> dict[str, int]:
-    """Give the numbers that people ask for, under plain names, whatever the service calls them.
+def totals(usage: Mapping[str, Any]) -> Tokens:
+    """Give the numbers that people ask for, in the order of `TOKENS`, whatever the service calls them.
 
     >>> totals({"prompt_tokens": 8, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 5}})
-    {'prompt_tokens': 8, 'completion_tokens': 2, 'total_tokens': 10, 'reasoning_tokens': 0, 'cached_tokens': 5}
+    (8, 2, 10, 0, 5)
     """
-    prompt, completion = _number(usage, "prompt_tokens"), _number(usage, "completion_tokens")
-    cached = _number(usage.get("prompt_tokens_details"), "cached_tokens")
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "reasoning_tokens": _number(usage.get("completion_tokens_details"), "reasoning_tokens"),
-        "cached_tokens": cached or _number(usage, "prompt_cache_hit_tokens"),  # DeepSeek's name
-    }
+    get = usage.get
+    prompt, completion = _count(get("prompt_tokens")), _count(get("completion_tokens"))
+    thoughts, cached = get("completion_tokens_details"), get("prompt_tokens_details")
+    return (
+        prompt,
+        completion,
+        prompt + completion,
+        _count(thoughts.get("reasoning_tokens")) if isinstance(thoughts, dict) else 0,
+        (_count(cached.get("cached_tokens")) if isinstance(cached, dict) else 0)
+        or _count(get("prompt_cache_hit_tokens")),  # DeepSeek's name
+    )
 
 
 def answer_limit(body: Mapping[str, Any]) -> int | None:
     """Give how many tokens all answers to a request may have; None where it does not say."""
-    most = _number(body, "max_completion_tokens") or _number(body, "max_tokens")
-    return most * max(1, _number(body, "n"), _number(body, "best_of")) if most else None
+    most = _count(body.get("max_completion_tokens")) or _count(body.get("max_tokens"))
+    return most * max(1, _count(body.get("n")), _count(body.get("best_of"))) if most else None
 
 
-def _number(fields: Any, name: str) -> int:
-    value = fields.get(name) if isinstance(fields, dict) else None
+def _count(value: object) -> int:
+    """Give a number of things; what is none counts as none."""
     if type(value) is int:
         return value
     return int(value) if isinstance(value, float) and value.is_integer() else 0  # some gateways write 8.0
