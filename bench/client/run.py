@@ -32,6 +32,7 @@ from rows import BARE, IMPORT, ROWS, Row
 from sides import HERE, SIDES, Side
 
 MARKS = re.compile(r"(?<=<!-- figures -->\n).*(?=<!-- end of figures -->)", re.DOTALL)
+PEERS = 3  # rounds, at most
 PEAK = """
 import os
 if os.path.exists("/proc/self/status"):
@@ -124,10 +125,10 @@ Times = dict[str, int]  # by side: how often it does the work of a row in a roun
 def play(bench: Bench, row: Row, colour: str, times: Times, number: int) -> report.Round:
     """Give what one round of a row took. One side comes after the other, each is first in turn.
 
-    Where 200 streams take a peer many seconds it has one round.
+    Peers are several times slower, and most of what a round takes: they have a few rounds, and one of 200 streams.
     """
     sides = [side for side in bench.able(row, colour) if side in times]
-    if number and row.work == "crowd":
+    if number >= (1 if row.work == "crowd" else PEERS):
         sides = [side for side in sides if side not in bench.visitors]
     first = number % max(len(sides), 1)
     taken = {}
