@@ -114,7 +114,7 @@ class Chat:
         if hasattr(tools, "__iter__") and not isinstance(tools, (str, dict)):
             split.body["tools"] = list(tools)  # as they are now; an iterator serves every request
         self._built: dict[Any, tuple[Any, Any]] = {}
-        self._plans: dict[tuple[str, bool], Plan] = {}
+        self._plans: dict[tuple[str | None, bool], Plan] = {}
         self._tally = Tally()
         self._system: Message | None = None
         self._latest: ChatTurn | None = None
@@ -200,7 +200,8 @@ class Chat:
             options = split_options(given)
             options.sending = {**self._usual.sending, **options.sending}
             options.ours = {**self._usual.ours, **_checked(options.ours)}
-        return self._plan(options, streamed).asked(
+        plan = None if given else self._plans.get((self._model, streamed))
+        return (self._plan(options, streamed) if plan is None else plan).asked(
             options,
             self._history,
             question,

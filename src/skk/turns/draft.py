@@ -133,7 +133,10 @@ class Draft:
             if value is None or name == "role":
                 continue
             if name == "content":
-                self._say(value)
+                if type(value) is str and value:
+                    self.pieces.append(value)
+                else:
+                    self._say(value)
             elif name == "tool_calls":
                 for place, call in enumerate(value):
                     self._call(call, place if whole else None)
