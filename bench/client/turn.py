@@ -8,9 +8,10 @@ decoding of the answer included. A piece is what a chat's stream costs more than
 one in each read. All is warm: beside a real request, whose code pushes ours out of the processor's caches, it is two to
 three times as much.
 
-A neighbour on the same core makes all of it half as dear again. So each round also times a little Python that never
-changes: what it takes, by what it took on a core of its own where the goals were set, is the round's pace, and a round
-is counted as at a pace of 1. A figure is the lower quartile of many rounds.
+A neighbour on the same core makes all of it half as dear again, and not all Python alike. So each round also times a
+little Python that never changes: what it takes, by what it took on a core of its own where the goals were set, is the
+round's pace. A figure is the median of the rounds at a pace near 1, counted as at a pace of 1; where too few come in
+time, of those nearest to it, and the pace that is printed says so.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import asyncio
 import json
 import sys
 import time
-from statistics import median, quantiles
+from statistics import median
 
 import server
 from said import QUESTION
@@ -31,6 +32,9 @@ from skk.transport.clients import HTTP, Client, Connection
 from skk.transport.sse import EventDecoder
 
 ROUNDS, TURNS = 200, 10
+
+# Rounds are made until so many had no neighbour, or this many seconds have passed.
+QUIET, PATIENCE = 1.1, 20.0
 
 # What a step of the yardstick takes on a core of its own, on the machine where the goals were set: microseconds.
 STEPS, STEP = 500, 0.36
@@ -139,8 +143,8 @@ async def yardstick(_):
 
 async def measured(units, *works, key=KEY):
     """Give what a unit of the first work takes more than one of the others, in µs at a pace of 1, and the pace."""
-    asked, found, paces = chat(key), [], []
-    for _ in range(ROUNDS):
+    asked, rounds, quiet, until = chat(key), [], 0, time.monotonic() + PATIENCE
+    while quiet < ROUNDS and (time.monotonic() < until or len(rounds) < ROUNDS):
         taken = []
         for work in (*works, yardstick):
             begin = time.process_time()
@@ -148,9 +152,11 @@ async def measured(units, *works, key=KEY):
             taken.append((time.process_time() - begin) * 1e6)
         asked.clear()  # each round begins with an empty history
         whole, *others, steps = taken
-        paces.append(steps / STEPS / STEP)
-        found.append((whole - sum(others)) / units / paces[-1])
-    return quantiles(found, n=4)[0], median(paces)
+        pace = steps / STEPS / STEP
+        quiet += pace <= QUIET
+        rounds.append((pace, (whole - sum(others)) / units / pace))
+    paces, found = zip(*sorted(rounds)[:ROUNDS], strict=True)
+    return median(found), median(paces)
 
 
 def main() -> int:
