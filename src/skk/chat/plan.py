@@ -96,18 +96,13 @@ class Plan:
             shape: makes the answer that the caller sees.
         """
         ours = options.ours
+        deadline, on_reasoning = ours.get("deadline"), ours.get("on_reasoning")
+        tokens = None if most is None else self.room(most, system)
+        if self._form is not None:
+            shape = self.shaping(self._form, shape)
+        # By place: by name, a class is called with a dictionary, which costs 0.5 µs.
         turn = ChatTurn(
-            history,
-            question,
-            self.terms,
-            system=system,
-            deadline=ours.get("deadline"),
-            tokens=None if most is None else self.room(most, system),
-            shape=shape if self._form is None else self.shaping(self._form, shape),
-            on_reasoning=ours.get("on_reasoning"),
-            spent=spent,
-            done=done,
-            beside=beside,
+            history, question, self.terms, system, deadline, tokens, shape, on_reasoning, spent, done, beside
         )
         return Asked(turn, options, self.toolbox)
 

@@ -95,7 +95,8 @@ class _State:
         if same and not change.beside:
             return _State(before, self.changes, limit, trim_to)
         change.messages = ()  # the history has them
-        return _State(messages, (*self.changes[1 - _MOST_CHANGES :], change), limit, trim_to)
+        changes = self.changes[1 - _MOST_CHANGES :] + (change,)  # noqa: RUF005  # a star would copy them twice more
+        return _State(messages, changes, limit, trim_to)
 
 
 class History:
@@ -171,8 +172,8 @@ class History:
         self,
         question: Messages,
         snapshot: Messages | None = None,
-        *,
         steps: Messages = (),
+        *,
         tokens: tuple[int, Callable[[Message], int]] | None = None,
         left_out: dict[int, str] | None = None,
     ) -> Messages:

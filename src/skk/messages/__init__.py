@@ -6,7 +6,7 @@ Nothing here remembers, and nothing here knows the wire.
 
 from __future__ import annotations
 
-from .answer import Answer, Reply, dressed
+from .answer import Answer, Reply, answered, dressed
 from .message import (
     INSTEAD_OF_TEXT,
     Message,
@@ -29,6 +29,7 @@ __all__ = [
     "Message",
     "Multimodal_Part",
     "Reply",
+    "answered",
     "assistant_msg",
     "compose",
     "decode",

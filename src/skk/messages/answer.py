@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Answer", "Reply", "dressed"]
+__all__ = ["Answer", "Reply", "answered", "dressed"]
 
 
 class Reply(dict[str, "Any"]):
@@ -98,3 +98,10 @@ class Answer(str):
     @property
     def tool_calls(self) -> list[dict[str, Any]]:
         return (self.message or {}).get("tool_calls") or []
+
+
+def answered(text: str, about: dict[str, Any]) -> Answer:
+    """Give the answer that says `text`, with what is known of it: without handing over names, in half the time."""
+    answer = str.__new__(Answer, text)
+    answer.__dict__ = about
+    return answer

@@ -119,6 +119,8 @@ class _Bell:
 class _Reply:
     """An open reply; closing it gives the connection back, or up if it was not read to its end."""
 
+    __slots__ = ("_client", "_lease", "_piecemeal", "_request", "_response", "_turn", "_wire")
+
     def __init__(self, wire: SyncWire, turn: Turn, lease: Lease) -> None:
         self._wire = wire
         self._turn = turn

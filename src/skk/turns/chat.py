@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from skk.errors import SkkError
 from skk.failure import CallerFailed
-from skk.messages import Answer, Message, decode, spoken
+from skk.messages import Answer, Message, answered, decode, spoken
 
 from .draft import Draft
 from .turn import Event, Request, Turn
@@ -104,7 +104,6 @@ class ChatTurn(Turn):
         history: History,
         question: tuple[Message, ...],
         terms: Terms,
-        *,
         system: Message | None = None,
         deadline: float | None = None,
         tokens: tuple[int, Callable[[Message], int]] | None = None,
@@ -163,9 +162,7 @@ class ChatTurn(Turn):
         Args:
             left_out: takes in the index of each message that is left out, and why.
         """
-        found = self._history.window(
-            self._question, self.snapshot, steps=self._steps, tokens=self._tokens, left_out=left_out
-        )
+        found = self._history.window(self._question, self.snapshot, self._steps, tokens=self._tokens, left_out=left_out)
         return found if self._system is None else (self._system, *found)
 
     def prepare(self) -> Request:
@@ -176,7 +173,7 @@ class ChatTurn(Turn):
             data = [m.data for m in self.window()] or [b""]
             data[0] = self._opening + data[0]
             data[-1] += b"]}"
-            self._request = Request(PATH, b",".join(data), streamed=self._terms.streamed)  # one copy of a long history
+            self._request = Request(PATH, b",".join(data), self._terms.streamed)  # one copy of a long history
         return self._request
 
     @property
@@ -206,14 +203,14 @@ class ChatTurn(Turn):
                 self._steps += (reply,)
                 self.pending = calls
                 return
-        answer = Answer(
-            text,
-            message=given,
-            usage=self._usage,
-            finish_reason=draft.finish_reason,
-            model=draft.model,
-            request_id=self.request_id,
-        )
+        about = {
+            "message": given,
+            "usage": self._usage,
+            "finish_reason": draft.finish_reason,
+            "model": draft.model,
+            "request_id": self.request_id,
+        }
+        answer = answered(text, about)
         if not plain:
             reasoning = given.get("reasoning_content") or given.get("reasoning")
             answer.reasoning = reasoning if isinstance(reasoning, str) else None

@@ -45,8 +45,8 @@ class Request:
     Attributes:
         path: the endpoint, such as ``/chat/completions``.
         body: the JSON, encoded; or fields, where files come with them; None for a GET.
-        files: what goes beside the fields: ``(field, (name, bytes, media type))``.
         streamed: whether the reply is read as events while it comes; else it is one JSON value.
+        files: what goes beside the fields: ``(field, (name, bytes, media type))``.
     """
 
     __slots__ = ("body", "files", "path", "streamed")
@@ -55,9 +55,8 @@ class Request:
         self,
         path: str,
         body: bytes | Mapping[str, Any] | None,
-        *,
-        files: Sequence[tuple[str, tuple[str, bytes, str]]] = (),
         streamed: bool = False,
+        files: Sequence[tuple[str, tuple[str, bytes, str]]] = (),
     ) -> None:
         self.path = path
         self.body = body
