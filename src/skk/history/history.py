@@ -189,10 +189,10 @@ class History:
         """
         state = self._state
         messages = (state.messages if snapshot is None else snapshot) + (question + steps)  # one copy
-        if not self._tools and state.limit is None and tokens is None:
+        fixed = len(question) + len(steps)
+        if not self._tools and tokens is None and (state.limit is None or len(messages) <= max(state.limit, fixed)):
             return messages
         places: Sequence[int] = range(len(messages))
-        fixed = len(question) + len(steps)
 
         def leave_out(ranges: Ranges, reason: str) -> None:
             nonlocal messages, places

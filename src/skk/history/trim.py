@@ -73,8 +73,11 @@ def excess(messages: Messages, over: int, *, question: int = 0, size: Callable[[
     asked = len(messages) - question
     start = at = 0
     while over > 0 and at < asked:  # stops once the excess is gone: the rest is never looked at
-        end = unit(messages, at) if messages[at].calls else at + 1
-        pinned = [m for m in messages[at:end] if m.pinned]
+        end = at + 1
+        pinned = messages[at].pinned
+        if messages[at].calls:
+            end = unit(messages, at)
+            pinned = any(m.pinned for m in messages[at:end])
         if end <= asked and not pinned:
             over -= end - at if size is None else sum(map(size, messages[at:end]))
         else:  # it stays, and what goes begins anew after it
