@@ -244,3 +244,13 @@ def test_a_socks_proxy_without_its_package(form):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert ("skk[socks]" in done.stdout, "") == (True, done.stderr)
+
+
+def test_an_address_is_told_without_its_secrets(ask, simulator):
+    """What may sign an address is in no error, not even where an error's own body breaks off."""
+    simulator.fail("cut-error", times=None)
+    chat = Chat(KEY, base_url=simulator.base_url, model="m", default_query={"sig": "secret"}, max_retries=0)
+    with pytest.raises(APIConnectionError) as caught:
+        ask(chat, "hello")
+    assert "secret" not in f"{caught.value} {caught.value!r}"
+    assert "closed" in caught.value.facts["reason"]

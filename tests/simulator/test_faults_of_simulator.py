@@ -202,11 +202,14 @@ def test_bodies_that_cannot_be_read(simulator, kind, form):
         json.loads(seen.body.decode())
 
 
-@pytest.mark.parametrize(("kind", "ended"), [("cut-body", "closed"), ("cut-reset", "reset")])
-def test_a_body_is_cut(simulator, kind, ended, form):
+@pytest.mark.parametrize(
+    ("kind", "status", "ended"),
+    [("cut-body", 200, "closed"), ("cut-reset", 200, "reset"), ("cut-error", 400, "closed")],
+)
+def test_a_body_is_cut(simulator, kind, status, ended, form):
     """Less comes than was announced, and then the end."""
     seen = Seen(simulator, kind, stream=form)
-    assert (200, ended) == (seen.status, seen.ended)
+    assert (status, ended) == (seen.status, seen.ended)
     assert seen.framed
     assert not seen.complete
 

@@ -297,6 +297,14 @@ async def _cut_body(line: Line, call: Call) -> None:
     await _cut(line, call, line.hang_up)
 
 
+@fault("cut-error", "error", "error")
+async def _cut_error(line: Line, call: Call) -> None:
+    """An error status whose body is cut short by a close."""
+    line.write_head(400, {"content-type": "application/json", "content-length": "100"})
+    line.writer.write(b'{"error":')
+    await line.hang_up()
+
+
 @fault("cut-reset", "error", "error")
 async def _cut_reset(line: Line, call: Call) -> None:
     """The body is cut short by a reset."""
@@ -364,7 +372,11 @@ async def _gzip(line: Line, call: Call) -> None:
 
 @fault("always-stream", "answer", "answer", chat_only=True)
 async def _always_stream(line: Line, call: Call) -> None:
-    """A stream, also where a whole reply was asked for."""
+    """A stream, also where a whole reply was asked for; with ARG, closed after so many pieces."""
+    if call.argument is not None:
+        await _pieces(line, call)
+        await line.hang_up()
+        return
     line.begin()
     for one in call.events():
         await line.chunk(event(one))

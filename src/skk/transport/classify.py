@@ -135,7 +135,9 @@ def _network(error: Exception, base_url: str) -> Failure:
         return Failure(Kind.TIMED_OUT, errors.APITimeoutError(cause=error, address=errors.without_password(base_url)))
     if isinstance(error, openai.APIError) and not isinstance(error, openai.APIConnectionError):
         return Failure(Kind.BROKEN, errors.InvalidResponseError(cause=error, reason=str(error)))
-    reason = next((str(link) for link in reversed(chain) if str(link)), names[0])
+    # A status, whose body broke off, is no reason: it would tell the whole address.
+    reasons = [str(link) for link in chain if type(link).__name__ != "HTTPStatusError"]
+    reason = next(filter(None, reversed(reasons)), names[0])
     return Failure(
         Kind.UNREACHABLE,
         errors.APIConnectionError(cause=error, address=errors.without_password(base_url), reason=reason),
