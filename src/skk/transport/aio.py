@@ -49,6 +49,7 @@ class AsyncWire(Wire):
     def __init__(self, *args: Any, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep, **options: Any) -> None:
         super().__init__(*args, **options)
         self._sleep = sleep
+        self._lent = None if self._lone is None else _Lent(self._lone)
 
     def drive(self, turn: Turn) -> AsyncGenerator[str, None]:
         """Send a turn; its texts come while they come."""
@@ -59,12 +60,14 @@ class AsyncWire(Wire):
         if seconds > 0:
             await self._sleep(seconds)
 
-    def lease(self, turn: Turn) -> _Leasing:
+    def lease(self, turn: Turn) -> _Lent | _Leasing:
         """Give a lease on a key, waiting for one where that helps.
 
         Raises:
             RequestDeadlineError, AllKeysRateLimitedError, AllKeysRejectedError: it does not help.
         """
+        if self._lent is not None and turn.deadline is None:
+            return self._lent
         return _Leasing(self, turn)
 
     def open(self, turn: Turn, lease: Lease) -> _Reply:
@@ -117,6 +120,19 @@ async def _keep(
         if not client.http.is_closed:  # else its last user has left before
             forget(loop)
             await client.http.aclose()
+
+
+class _Lent:
+    """A lease that nobody waits for, and that learns nothing when it ends."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+
+    async def __aenter__(self) -> Lease:
+        return self._lease
+
+    async def __aexit__(self, *failure: object) -> None:
+        pass
 
 
 class _Leasing:
@@ -196,7 +212,8 @@ class _Reply:
             call = self._wire.call(self._turn, request, client, piecemeal=request.streamed)
             send = client.get if request.body is None else client.post
             self._lease.sent()
-            self._response = await self._in_time(send(request.path, **call))
+            sending = send(request.path, **call)
+            self._response = await (sending if self._turn.ends_at is None else self._in_time(sending))
         except BaseException:
             await self._client.release()
             raise

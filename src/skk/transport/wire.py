@@ -88,8 +88,6 @@ class Wire:
         Raises:
             RequestDeadlineError: it is too late.
         """
-        if self._lone is not None and turn.deadline is None:
-            return self._lone
         now = self.now()
         turn.start(now, self._retries)
         left = math.inf
