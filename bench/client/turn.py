@@ -10,8 +10,8 @@ three times as much.
 
 A neighbour on the same core makes all of it half as dear again, and not all Python alike. So each round also times a
 little Python that never changes: what it takes, by what it took on a core of its own where the goals were set, is the
-round's pace. A figure is the median of the rounds at a pace near 1, counted as at a pace of 1; where too few come in
-time, of those nearest to it, and the pace that is printed says so.
+round's pace. A figure is the median of the rounds at a pace near 1; where too few come in time, of those nearest to it,
+and the pace that is printed says so.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ async def yardstick(_):
 
 
 async def measured(units, *works, key=KEY):
-    """Give what a unit of the first work takes more than one of the others, in µs at a pace of 1, and the pace."""
+    """Give what a unit of the first work takes more than one of the others, in µs, and the pace."""
     asked, rounds, quiet, until = chat(key), [], 0, time.monotonic() + PATIENCE
     while quiet < ROUNDS and (time.monotonic() < until or len(rounds) < ROUNDS):
         taken = []
@@ -154,7 +154,7 @@ async def measured(units, *works, key=KEY):
         whole, *others, steps = taken
         pace = steps / STEPS / STEP
         quiet += pace <= QUIET
-        rounds.append((pace, (whole - sum(others)) / units / pace))
+        rounds.append((pace, (whole - sum(others)) / units))
     paces, found = zip(*sorted(rounds)[:ROUNDS], strict=True)
     return median(found), median(paces)
 
